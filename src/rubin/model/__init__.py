@@ -1,0 +1,1 @@
+"""What a flow is, as columns, and how to ask for some."""

@@ -1,0 +1,68 @@
+"""Keys to codes, a whole column at once: an open-addressing hash table in numpy."""
+
+import numpy as np
+import numpy.typing as npt
+
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+
+_PHI = np.uint64(0x9E3779B97F4A7C15)
+_MIX = np.uint64(0xBF58476D1CE4E5B9)
+
+
+def mix(*columns: npt.NDArray[np.generic]) -> U64:
+    """(n,) uint64: one well-spread key per row out of integer columns; never 0.
+
+    Two different rows share a key with a probability of 2^-64 each pair.
+    """
+    key = np.full(len(columns[0]), _MIX, np.uint64)
+    for column in columns:
+        key ^= column.astype(np.uint64, copy=False)
+        key *= _PHI
+        key ^= key >> np.uint64(29)
+    return key | np.uint64(1)
+
+
+class Codes:
+    """A growing map from uint64 keys (not 0) to codes >= 0."""
+
+    def __init__(self, size: int = 1024) -> None:
+        self._resize(size)
+
+    def _resize(self, size: int) -> None:
+        self._shift = np.uint64(64 - (size - 1).bit_length())
+        self._keys: U64 = np.zeros(size, np.uint64)
+        self._codes: I64 = np.full(size, -1, np.int64)
+        self._used = 0
+
+    def __len__(self) -> int:
+        return self._used
+
+    def find(self, keys: U64) -> I64:
+        """(n,) int64: the code of each key, -1 where the key is new."""
+        size = len(self._keys)
+        slots = ((keys * _PHI) >> self._shift).astype(np.int64)
+        there = self._keys[slots]
+        codes = np.where(there == keys, self._codes[slots], -1)
+        rest = np.flatnonzero((there != keys) & (there != 0))
+        while len(rest):
+            slots[rest] = (slots[rest] + 1) & (size - 1)
+            there = self._keys[slots[rest]]
+            found = there == keys[rest]
+            codes[rest[found]] = self._codes[slots[rest[found]]]
+            rest = rest[~found & (there != 0)]
+        return codes
+
+    def add(self, key: int, code: int) -> None:
+        """Note a key that `find` did not know."""
+        if 2 * self._used >= len(self._keys):
+            keys, codes = self._keys[self._keys != 0], self._codes[self._keys != 0]
+            self._resize(4 * len(self._keys))
+            for old, number in zip(keys.tolist(), codes.tolist(), strict=True):
+                self.add(old, number)
+        slot = ((key * int(_PHI)) & 0xFFFFFFFFFFFFFFFF) >> int(self._shift)
+        while self._keys[slot]:
+            slot = (slot + 1) & (len(self._keys) - 1)
+        self._keys[slot] = key
+        self._codes[slot] = code
+        self._used += 1

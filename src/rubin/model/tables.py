@@ -1,0 +1,184 @@
+"""What a flow points to: rows that many flows share, by index; row 0 of each table is "nothing".
+
+A table only grows, so a reader on another thread may look up any index it finds in a published
+row. Batches and segments of one `Tables` share it; a writer starts a new one after some hundred
+thousand flows (`Tables.full`), and the old one goes when the last segment that names it goes.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What runs a pod: `Deployment/shop`."""
+
+    name: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service by which an endpoint was addressed."""
+
+    name: str = ""
+    namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Who is behind one side of a flow, as it was known when the flow happened.
+
+    `labels` are sorted and of the form `source:key=value`; `names` are DNS names.
+    """
+
+    id: int = 0
+    identity: int = 0
+    cluster_name: str = ""
+    namespace: str = ""
+    labels: tuple[str, ...] = ()
+    pod_name: str = ""
+    workloads: tuple[Workload, ...] = ()
+    names: tuple[str, ...] = ()
+    service: Service = Service()
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The owner of the local socket. pid 0: not known. `uid` -1: not known."""
+
+    pid: int = 0
+    command: str = ""
+    uid: int = -1
+    cgroup_id: int = 0
+    cgroup: str = ""
+    netns_cookie: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The interface and frame of a packet; MACs as `02:fc:00:00:00:01`, "" where there is none."""
+
+    index: int = 0
+    name: str = ""
+    source_mac: str = ""
+    destination_mac: str = ""
+    vlan: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """The outer headers of an encapsulated packet; `protocol` is Hubble's (1 VXLAN, 2 Geneve)."""
+
+    protocol: int = 0
+    source: str = ""
+    destination: str = ""
+    source_port: int = 0
+    destination_port: int = 0
+    vni: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HTTP:
+    """One request or response; `code` 0 in a request."""
+
+    code: int = 0
+    method: str = ""
+    url: str = ""
+    protocol: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DNS:
+    """One question or answer."""
+
+    query: str = ""
+    ips: tuple[str, ...] = ()
+    ttl: int = 0
+    cnames: tuple[str, ...] = ()
+    observation_source: str = ""
+    rcode: int = 0
+    qtypes: tuple[str, ...] = ()
+    rrtypes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy that allowed or denied."""
+
+    name: str = ""
+    namespace: str = ""
+    labels: tuple[str, ...] = ()
+    revision: int = 0
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What only some flows carry. `l7_type` is Hubble's `L7FlowType`; `rest` is an encoded
+    `flow.Flow` of the fields that have neither a column nor a place here, kept as it came."""
+
+    l7_type: int = 0
+    latency_ns: int = 0
+    http: HTTP | None = None
+    dns: DNS | None = None
+    trace_id: str = ""
+    ip_trace_id: int = 0
+    tunnel: Tunnel | None = None
+    proxy_port: int = 0
+    summary: str = ""
+    node_labels: tuple[str, ...] = ()
+    egress_allowed_by: tuple[Policy, ...] = ()
+    ingress_allowed_by: tuple[Policy, ...] = ()
+    egress_denied_by: tuple[Policy, ...] = ()
+    ingress_denied_by: tuple[Policy, ...] = ()
+    policy_log: tuple[str, ...] = ()
+    rest: bytes = b""
+
+
+class Table(Generic[Row]):
+    """Distinct rows by index; `code` gives the index of a row, adding it where it is new."""
+
+    def __init__(self, nothing: Row) -> None:
+        self.rows: list[Row] = [nothing]
+        self._codes: dict[Row, int] = {nothing: 0}
+
+    def code(self, row: Row) -> int:
+        """The index of `row`."""
+        code = self._codes.get(row)
+        if code is None:
+            code = len(self.rows)
+            self.rows.append(row)  # the row stands before anyone can learn its index
+            self._codes[row] = code
+        return code
+
+    def __getitem__(self, code: int) -> Row:
+        return self.rows[code]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """The tables that a batch's code columns point into, by the names in `columns.COLUMNS`."""
+
+    strings: Table[str] = field(default_factory=lambda: Table(""))
+    endpoints: Table[Endpoint] = field(default_factory=lambda: Table(Endpoint()))
+    processes: Table[Process] = field(default_factory=lambda: Table(Process()))
+    links: Table[Link] = field(default_factory=lambda: Table(Link()))
+    contents: Table[Contents] = field(default_factory=lambda: Table(Contents()))
+
+    FULL_ROWS = 131_072
+
+    def __getitem__(self, name: str) -> Table[Any]:
+        table: Table[Any] = getattr(self, name)
+        return table
+
+    @property
+    def full(self) -> bool:
+        """True when it is time for a source to go on with new tables."""
+        return max(map(len, (self.strings, self.endpoints, self.processes, self.links, self.contents))) > self.FULL_ROWS

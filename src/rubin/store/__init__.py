@@ -1,0 +1,1 @@
+"""Keep batches and give them back in time order."""
