@@ -1,0 +1,122 @@
+"""The last flows in memory, in segments: append at one end, forget at the other, read in between."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+
+from rubin.model.batch import FlowBatch, Lost, empty
+from rubin.store.segment import Segment
+
+_MOST_LOSSES = 10_000
+
+
+class Ring:
+    """Holds the newest `capacity` flows. Rows are numbered from 0 for as long as the ring lives.
+
+    One thread appends; any thread scans without a lock, because sealed segments never change and
+    the open one is published by its row count.
+    """
+
+    def __init__(self, capacity: int = 1_000_000) -> None:
+        self.capacity = capacity
+        self.next_row = 0
+        self._segments: tuple[Segment, ...] = ()
+        self._losses: tuple[tuple[int, Lost], ...] = ()  # (the row that followed the loss, loss), in order
+        self._wakes: tuple[Callable[[], None], ...] = ()
+
+    @property
+    def first_row(self) -> int:
+        """The oldest row still held."""
+        return max(self.next_row - self.capacity, self._segments[0].first_row if self._segments else 0)
+
+    @property
+    def held_flows(self) -> int:
+        """How many flows are held."""
+        return self.next_row - self.first_row
+
+    def append(self, batch: FlowBatch) -> None:
+        """Take the batch's flows and losses, forget what no longer fits, wake the subscribers."""
+        for lost in batch.lost:
+            self._note(lost)
+        start = 0
+        while start < len(batch):
+            segment = self._open(batch)
+            end = min(len(batch), start + segment.room)
+            segment.append(batch.take(slice(start, end)))
+            self.next_row = segment.end_row
+            start = end
+        self._wake()
+
+    def note_lost(self, lost: Lost) -> None:
+        """A loss that came with no batch."""
+        self._note(lost)
+        self._wake()
+
+    def scan(
+        self,
+        first_row: int | None = None,
+        end_row: int | None = None,
+        newest_first: bool = False,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+    ) -> Iterator[FlowBatch]:
+        """Views of the rows from `first_row` to before `end_row`, a segment at a time.
+
+        Rows stay in order within a view, whichever way the segments go. With a time given, segments
+        that lie wholly outside it are left out; the rows of the others are the caller's to mask.
+        Oldest first, each view carries the losses noted before one of its rows; a scan to the end
+        (`end_row` None) ends with an empty batch that carries those noted after the last row.
+        """
+        segments, end = self._segments, self.next_row if end_row is None else end_row
+        first = max(self.first_row, first_row or 0)
+        for segment in reversed(segments) if newest_first else segments:
+            start, stop = max(first, segment.first_row), min(end, segment.end_row)
+            if start >= stop or not _overlaps(segment, since_ns, until_ns):
+                continue
+            yield segment.view(start, stop, () if newest_first else self._lost_between(start, stop))
+        if end_row is None and not newest_first and (lost := self._lost_between(max(end, first), None)):
+            yield empty(lost=lost)
+
+    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Have `wake` called on the writer's thread after each append; returns how to end that."""
+        self._wakes = (*self._wakes, wake)
+
+        def unsubscribe() -> None:
+            self._wakes = tuple(other for other in self._wakes if other is not wake)
+
+        return unsubscribe
+
+    def close(self) -> None:
+        """Forget everything; views that are out stay valid."""
+        self._segments = ()
+
+    def _open(self, batch: FlowBatch) -> Segment:
+        """The segment to append to: another one where the last is full or has other tables."""
+        last = self._segments[-1] if self._segments else None
+        if last is not None and last.room and last.tables is batch.tables:
+            return last
+        segment = Segment(self.next_row, batch.tables)
+        oldest = self.next_row + 1 - self.capacity
+        self._segments = (*(held for held in self._segments if held.end_row > oldest), segment)
+        return segment
+
+    def _note(self, lost: Lost) -> None:
+        kept = self._losses
+        while kept and (len(kept) >= _MOST_LOSSES or kept[0][0] < self.first_row):
+            kept = kept[1:] if len(kept) < _MOST_LOSSES else kept[_MOST_LOSSES // 10 :]
+        self._losses = (*kept, (self.next_row, lost))
+
+    def _lost_between(self, first: int, end: int | None) -> tuple[Lost, ...]:
+        losses = self._losses
+        start = bisect_left(losses, first, key=lambda noted: noted[0])
+        stop = len(losses) if end is None else bisect_left(losses, end, key=lambda noted: noted[0])
+        return tuple(lost for _, lost in losses[start:stop])
+
+    def _wake(self) -> None:
+        for wake in self._wakes:
+            wake()
+
+
+def _overlaps(segment: Segment, since_ns: int | None, until_ns: int | None) -> bool:
+    late = until_ns is not None and segment.least_ns > until_ns
+    early = since_ns is not None and segment.greatest_ns < since_ns
+    return not late and not early

@@ -1,0 +1,65 @@
+"""A run of flows as columns in one block of memory, written once from front to back."""
+
+import mmap
+
+import numpy as np
+
+from rubin.model.batch import Array, FlowBatch, Lost
+from rubin.model.columns import COLUMNS, DTYPES, ROW_BYTES
+from rubin.model.tables import Tables
+
+ROWS = 65_536
+
+
+class Segment:
+    """`rows` flows of one `Tables`, numbered from `first_row`.
+
+    One thread appends, any thread reads: a row is written before `rows` counts it and never changes
+    after. The memory is a mapping of its own, so that it goes back to the system with the segment
+    and pages that no row has reached cost nothing.
+    """
+
+    def __init__(self, first_row: int, tables: Tables) -> None:
+        self.first_row = first_row
+        self.tables = tables
+        self.rows = 0
+        self.least_ns = np.iinfo(np.int64).max
+        self.greatest_ns = 0
+        self._columns = _carve(mmap.mmap(-1, ROW_BYTES * ROWS))
+
+    @property
+    def end_row(self) -> int:
+        """The number of the row after the last."""
+        return self.first_row + self.rows
+
+    @property
+    def room(self) -> int:
+        """How many rows still fit."""
+        return ROWS - self.rows
+
+    def append(self, batch: FlowBatch) -> None:
+        """Copy the batch's rows behind the last one; the caller has seen to the room."""
+        start, end = self.rows, self.rows + len(batch)
+        for name, column in self._columns.items():
+            if name in batch:
+                column[start:end] = batch[name]
+            elif COLUMNS[name].missing:  # fresh pages are zero, which is what most columns miss
+                column[start:end] = COLUMNS[name].missing
+        times = batch["time_ns"]
+        self.least_ns = min(self.least_ns, int(times.min()))
+        self.greatest_ns = max(self.greatest_ns, int(times.max()))
+        self.rows = end
+
+    def view(self, first_row: int, end_row: int, lost: tuple[Lost, ...] = ()) -> FlowBatch:
+        """The rows numbered `first_row` to before `end_row`, without a copy."""
+        part = slice(first_row - self.first_row, end_row - self.first_row)
+        return FlowBatch({name: column[part] for name, column in self._columns.items()}, self.tables, lost)
+
+
+def _carve(block: mmap.mmap) -> dict[str, Array]:
+    """One array per column, the widest first so that all are aligned."""
+    columns, offset = {}, 0
+    for name in sorted(DTYPES, key=lambda name: -DTYPES[name].itemsize):
+        columns[name] = np.frombuffer(block, DTYPES[name], ROWS, offset)
+        offset += ROWS * DTYPES[name].itemsize
+    return columns
