@@ -100,10 +100,8 @@ class Ring:
         return segment
 
     def _note(self, lost: Lost) -> None:
-        kept = self._losses
-        while kept and (len(kept) >= _MOST_LOSSES or kept[0][0] < self.first_row):
-            kept = kept[1:] if len(kept) < _MOST_LOSSES else kept[_MOST_LOSSES // 10 :]
-        self._losses = (*kept, (self.next_row, lost))
+        held = bisect_left(self._losses, self.first_row, key=lambda noted: noted[0])
+        self._losses = (*self._losses[held:][-_MOST_LOSSES:], (self.next_row, lost))
 
     def _lost_between(self, first: int, end: int | None) -> tuple[Lost, ...]:
         losses = self._losses

@@ -8,7 +8,7 @@ from rubin.model.batch import Array, FlowBatch, Lost
 from rubin.model.columns import COLUMNS, DTYPES, ROW_BYTES
 from rubin.model.tables import Tables
 
-ROWS = 65_536
+ROWS = 32_768  # the ring holds up to one segment more than its capacity, 3 % of the default
 
 
 class Segment:
