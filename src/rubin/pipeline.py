@@ -38,7 +38,8 @@ def run(
     account = account or Account()
     for batch in source:
         for name, stage in stages:
-            batch = _guarded(account, name, stage, batch) or batch
+            staged = _guarded(account, name, stage, batch)
+            batch = batch if staged is None else staged
         for name, sink in sinks:
             _guarded(account, name, sink, batch)
         account.batches += 1
