@@ -1,0 +1,1 @@
+"""What Rubin costs and carries, measured; `./dev bench`."""

@@ -1,0 +1,84 @@
+"""Two hosts joined by a cable, and traffic between them: network namespaces and a veth pair."""
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+NEAR, FAR = "rubin-bench-near", "rubin-bench-far"
+NEAR_ADDRESS, FAR_ADDRESS = "10.199.1.1", "10.199.1.2"
+NEAR_LINK, FAR_LINK = "rbench-near", "rbench-far"
+UDP_PORT, TCP_PORT = "7001", "7002"
+
+
+def run(*command: str) -> str:
+    """The command's output; raises CalledProcessError with what it complained of."""
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@contextmanager
+def cable() -> Iterator[None]:
+    """The two namespaces; gone at the end, whatever happens."""
+    _clear()
+    try:
+        for name in (NEAR, FAR):
+            run("ip", "netns", "add", name)
+        run("ip", "link", "add", NEAR_LINK, "netns", NEAR, "type", "veth", "peer", "name", FAR_LINK, "netns", FAR)
+        for name, link, address in ((NEAR, NEAR_LINK, NEAR_ADDRESS), (FAR, FAR_LINK, FAR_ADDRESS)):
+            run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", link)
+            run("ip", "-n", name, "link", "set", link, "up")
+            run("ip", "-n", name, "link", "set", "lo", "up")
+            # Short connections would run out of ports: TIME_WAIT may be used again after a second.
+            run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.tcp_tw_reuse=1")
+            run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.ip_local_port_range=1024 65000")
+        yield
+    finally:
+        _clear()
+
+
+def _clear() -> None:
+    there = {line.split()[0] for line in run("ip", "netns", "list").splitlines() if line}
+    for name in there & {NEAR, FAR}:
+        run("ip", "netns", "del", name)
+
+
+@contextmanager
+def load_tool() -> Iterator[str]:
+    """The traffic generator, compiled from bench/load.c for this run."""
+    with tempfile.TemporaryDirectory(prefix="rubin-bench-") as folder:
+        path = Path(folder) / "load"
+        run("clang", "-O2", "-o", str(path), str(Path(__file__).with_name("load.c")))
+        yield str(path)
+
+
+@contextmanager
+def serving(*command: str, namespace: str = FAR) -> Iterator["subprocess.Popen[str]"]:
+    """A server in a namespace for as long as the block lasts."""
+    process = subprocess.Popen(inside(namespace, *command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+
+
+def inside(namespace: str, *command: str) -> list[str]:
+    """The command line that runs `command` in the namespace."""
+    return ["ip", "netns", "exec", namespace, *command]
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far (proc(5), fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process, MiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
