@@ -1,0 +1,1 @@
+"""Small scripts of the build, and the verbs."""

@@ -1,0 +1,1 @@
+"""`./dev`: what the verbs share, and the verbs."""

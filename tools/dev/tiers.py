@@ -1,0 +1,97 @@
+"""One tier of tests is one run of pytest with a time it may take; what was skipped is said at the end."""
+
+import os
+import signal
+import subprocess
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.dev import environment
+from tools.dev.say import BUILD, ROOT, say
+
+STOPPED_AFTER = 2  # times its budget
+NO_TESTS = 5  # pytest's exit code where nothing was collected
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a tier did; `skipped` are (test, reason)."""
+
+    name: str
+    exit_code: int
+    seconds: float
+    budget_s: int
+    passed: int
+    failed: int
+    skipped: tuple[tuple[str, str], ...]
+
+    @property
+    def good(self) -> bool:
+        """True when all its tests passed, in time."""
+        return self.exit_code in (0, NO_TESTS) and self.seconds <= self.budget_s
+
+
+def run(name: str, folders: tuple[str, ...], budget_s: int, arguments: list[str]) -> Result:
+    """Runs pytest over `folders`, its output going where ours goes."""
+    say(f"tier {name} (at most {budget_s} s)")
+    report = BUILD / "tests" / f"{name}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    command = [environment.command("pytest"), f"--junitxml={report}", "-o", f"cache_dir=build/pytest-{name}"]
+    begin = time.monotonic()
+    exit_code = _call([*command, *folders, *arguments], budget_s * STOPPED_AFTER)
+    seconds = time.monotonic() - begin
+    return Result(name, exit_code, seconds, budget_s, *_counts(report))
+
+
+def report(results: list[Result]) -> int:
+    """Prints what was skipped and why, what took too long, and the sum; gives the exit code."""
+    for result in results:
+        for test, reason in result.skipped:
+            print(f"skipped: {result.name}: {test}: {reason}")
+    for result in results:
+        late = "" if result.seconds <= result.budget_s else f", over its {result.budget_s} s"
+        print(f"{'ok    ' if result.good else 'FAILED'} {result.name:<12}{result.seconds:6.1f} s{late}")
+    passed, failed = sum(result.passed for result in results), sum(result.failed for result in results)
+    print(f"{passed} passed, {failed} failed, {sum(len(result.skipped) for result in results)} skipped")
+    return 0 if passed and all(result.good for result in results) else 1
+
+
+def _call(command: list[str], limit_s: float) -> int:
+    """The exit code. A run past its limit is asked to stop, then ended; its children are its own group."""
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, env=os.environ, start_new_session=True)
+    try:
+        return process.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        say(f"stopping pytest: {limit_s} s are over")
+        return _end(process)
+    except KeyboardInterrupt:
+        _end(process)
+        raise
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """SIGINT first: pytest then runs its fixtures' ends and says where it was."""
+    for number, patience_s in ((signal.SIGINT, 30), (signal.SIGKILL, 10)):
+        os.killpg(process.pid, number)
+        try:
+            process.wait(patience_s)
+            break
+        except subprocess.TimeoutExpired:
+            say(f"pytest did not end with signal {number}")
+    return 124
+
+
+def _counts(report: Path) -> tuple[int, int, tuple[tuple[str, str], ...]]:
+    if not report.exists():
+        return 0, 0, ()
+    cases = list(ElementTree.parse(report).iter("testcase"))
+    failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    skipped = tuple(
+        (f"{case.get('classname')}.{case.get('name')}", mark.get("message", ""))
+        for case in cases
+        if (mark := case.find("skipped")) is not None
+    )
+    return len(cases) - len(failed) - len(skipped), len(failed), skipped

@@ -1,0 +1,1 @@
+"""One file a verb; its first line is what `./dev` says of it."""

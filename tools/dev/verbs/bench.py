@@ -1,0 +1,13 @@
+"""what it costs [GROUP…] [--json]: kernel, line, api, cli; beside softflowd and tshark"""
+
+import os
+
+from tools.dev import environment, machine, setup
+
+
+def main(arguments: list[str]) -> int:
+    """Becomes `python -m bench`."""
+    machine.need_root()
+    setup.need("dev", "world", "test", "bench")
+    python = str(environment.PYTHON)
+    os.execv(python, [python, "-m", "bench", *arguments])
