@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What the programs share with each other and with user space: maps, settings, counters.
+ *
+ * Objects, one capability each, so that a kernel's refusal costs one capability. Programs of one
+ * object may be left out (autoload off) where "needs" says that a kernel may lack something.
+ *
+ *  object      program             section                attach                      needs
+ *  owners      rubin_whoami        tc                     run by PROG_TEST_RUN: retval = the caller's
+ *                                                         process id as the kernel counts (settings.own_pid)
+ *              rubin_owners        iter/task_file         create an iterator link, read it once after
+ *                                                         the other objects are loaded: fills `owners` and
+ *                                                         `listeners` for sockets older than the agent
+ *  sockets     rubin_socket_in     cgroup_skb/ingress     cgroup v2 root, BPF_F_ALLOW_MULTI
+ *              rubin_socket_out    cgroup_skb/egress      the same
+ *              rubin_bound4        cgroup/post_bind4      the same: owners of servers
+ *              rubin_bound6        cgroup/post_bind6      the same
+ *              rubin_released      cgroup/sock_release    the same: what a closing UDP socket still had
+ *              sweep_sockets       tc                     run by PROG_TEST_RUN, see struct sweep
+ *  interfaces  rubin_ingress       tc                     tcx ingress or clsact; returns TCX_NEXT (-1)
+ *              rubin_egress        tc                     tcx egress or clsact; the same
+ *              sweep_interfaces    tc                     run by PROG_TEST_RUN, see struct sweep
+ *  tcp         rubin_tcp_closed    tp_btf/tcp_destroy_sock
+ *              rubin_tcp_resent    tp_btf/tcp_retransmit_skb
+ *  drops       rubin_drop          tp_btf/kfree_skb       BTF prototype with 4 arguments (rx_sk)
+ *              rubin_drop_no_rx    tp_btf/kfree_skb       the same with 3: load exactly one of the two
+ *
+ *  map                 type                 in                          what
+ *  flows               ringbuf, 16 MiB      all but owners              struct flow_record, nothing else
+ *  losses              per-CPU array        all but owners              [enum loss] struct loss
+ *  tallies             per-CPU array        all but owners              [enum tally] u64, nothing is lost here
+ *  owners              sk_storage           all but interfaces          struct owner of sockets that bound a port
+ *  listeners           LRU hash             owners, sockets             struct listener -> u8
+ *  socket_entries      array                sockets, tcp, drops         struct entry, one cache line a connection
+ *  socket_details      array                sockets, tcp, drops         struct details, same index
+ *  interface_entries   array                interfaces                  the same for the interface vantage
+ *  interface_details   array                interfaces
+ *  interfaces          hash                 interfaces                  ifindex -> enum interface_kind; absent: NETWORK
+ *  fragments           LRU hash             interfaces                  ports of first fragments
+ *
+ * A map that stands in several objects is the same map: load the first object, then give its
+ * descriptor to the others (bpf_map__reuse_fd). User space sets max_entries of the four tables
+ * (the same power of two for entries and details of a vantage) and writes settings.*_mask to match.
+ *
+ * Settings are `const volatile struct settings settings` in .rodata of every object but owners.
+ *
+ * What a record means beyond record.h:
+ *  - RECORD_TRACE counts the packets of its direction since that direction's last record, itself
+ *    included; its headers are those of the last packet. tcp_flags are those of all these packets.
+ *  - RECORD_FLUSH counts packets that no RECORD_TRACE carried; addresses are the connection's.
+ *  - RECORD_TCP has tcp_event CLOSE; packets may be 0. One a direction, the second one only if it
+ *    has packets (the event is in the first: take events from kind TCP once a connection).
+ *  - tcp_event CONNECT (with connect_latency_us, SYN to SYN-ACK), ACCEPT and RESET come in the
+ *    RECORD_TRACE of the packet that tells: a SYN-ACK in, the handshake's ACK in, a RST.
+ *  - retransmits are in the next record of the sending side, of whatever kind.
+ *  - direction is the packet's: EGRESS leaves the endpoint. Hubble's traffic_direction is the
+ *    connection's: turned round where reply is REPLY_YES.
+ *  - source and destination are always the packet's.
+ */
+#pragma once
+
+#include "record.h"
+
+#define FLOWS_RING_BYTES (16 * 1024 * 1024)
+#define TABLE_ENTRIES 65536 /* default of each vantage; a power of two */
+
+enum level { /* Hubble's monitor aggregation */
+	LEVEL_NONE = 0,
+	LEVEL_LOWEST = 1, /* no receive points */
+	LEVEL_LOW = 2,    /* as lowest */
+	LEVEL_MEDIUM = 3, /* something new, or the interval passed */
+	LEVEL_MAX = 4,    /* as medium */
+};
+
+struct settings {
+	__u64 seed[2]; /* random each start: nobody can aim at one set of the tables */
+	__u32 socket_mask; /* max_entries of socket_entries - 1 */
+	__u32 interface_mask; /* max_entries of interface_entries - 1 */
+	__u32 interval_ticks; /* report interval in jiffies; HZ is 1e9 / clock_getres(CLOCK_MONOTONIC_COARSE) */
+	__u32 forget_ticks; /* entries other than TCP unused for this long are swept (Hubble: 60 s) */
+	__u32 own_pid; /* from rubin_whoami; its sockets are left out; 0: nobody */
+	__u16 report_flags; /* TCP flags that are news, model/enums.TCPFlags; 0x1ff: all */
+	__u16 vxlan_port; /* 4789; 0: do not look into VXLAN */
+	__u8 level; /* enum level */
+	__u8 receive_points; /* 1: from-* points are reported like the others instead of by level */
+	__u8 netns_helper; /* 1: bpf_get_netns_cookie is allowed in cgroup_skb and tc (6.13) */
+	__u8 pad[5];
+};
+
+enum loss { /* places where counts are lost; each with what was lost there */
+	LOSS_SOCKETS = 0, /* no room in the ring for a record of the socket vantage (TCP's included) */
+	LOSS_INTERFACES = 1, /* the same of the interface vantage */
+	LOSS_DROPS = 2, /* the same of kernel drops */
+	LOSS_MALFORMED_SOCKETS = 3, /* IP headers that could not be read; no record */
+	LOSS_MALFORMED_INTERFACES = 4,
+	LOSS_MALFORMED_DROPS = 5,
+	LOSSES
+};
+
+struct loss {
+	__u64 records;
+	__u64 packets;
+	__u64 bytes;
+};
+
+enum tally { /* what happened, for `rubin status` and the tests; nothing was lost */
+	TALLY_PACKETS_SOCKETS = 0, /* seen at the vantage = in records + in losses + still in the table */
+	TALLY_BYTES_SOCKETS = 1,
+	TALLY_PACKETS_INTERFACES = 2, /* receive points suppressed by the level are not in here */
+	TALLY_BYTES_INTERFACES = 3,
+	TALLY_RECORDS = 4, /* put into the ring */
+	TALLY_EVICTED_SOCKETS = 5, /* connections pushed out of the table by newer ones; their counts were flushed */
+	TALLY_EVICTED_INTERFACES = 6,
+	TALLY_DROPS_IGNORED = 7, /* frees that are no drops */
+	TALLIES
+};
+
+enum interface_kind { /* Hubble's points:         ingress        egress       */
+	INTERFACE_NETWORK = 0,  /*               from-network   to-network  */
+	INTERFACE_ENDPOINT = 1, /* host veth:    from-endpoint  to-endpoint */
+	INTERFACE_HOST = 2,     /*               from-host      to-host     */
+	INTERFACE_OVERLAY = 3,  /*               from-overlay   to-overlay  */
+};
+
+/* PROG_TEST_RUN of a sweep takes at least 64 bytes of data that begin with this. It flushes what
+ * idle entries still hold, entry by entry, [first, first + count) of the table. all != 0: without
+ * waiting for the interval (at the agent's end, in tests). Returns the records made. */
+struct sweep {
+	__u32 first;
+	__u32 count;
+	__u32 all;
+};
+
+struct listener {
+	__u64 netns_cookie;
+	__u32 port; /* host order */
+	__u32 pad;
+};
