@@ -1,8 +1,20 @@
-"""Which flows: Hubble's `FlowFilter`, and what it cannot ask."""
+"""Which flows: Hubble's `FlowFilter`, what it cannot ask, and the judgement of both over columns."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 
+import numpy as np
+import numpy.typing as npt
+
+from rubin.errors import UsageError
+from rubin.model.batch import FlowBatch
+from rubin.model.enums import EventType
+from rubin.model.meanings import BEYOND_HUBBLE, MEANINGS
+from rubin.model.predicates import Mask, Predicate, merged
 from rubin.model.tables import Workload
+
+Cel = Callable[[FlowBatch, npt.NDArray[np.intp]], npt.NDArray[np.bool_]]
+"""Of these rows of a batch, the ones for which an expression holds; (len(rows),) bool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +95,89 @@ class FlowFilter:
     """`experimental.cel_expression`"""
     beyond: BeyondHubble = BeyondHubble()
     """Not Hubble's: see there."""
+
+
+class Filters:
+    """Whether a flow is wanted: one of `allow` (or there is none) and none of `deny`.
+
+    Compiled once; UsageError names a value that is not understood. `cel` compiles the expressions
+    of a filter (they are joined by OR); it is given from above, where flows become messages.
+    """
+
+    def __init__(
+        self,
+        allow: Sequence[FlowFilter] = (),
+        deny: Sequence[FlowFilter] = (),
+        cel: Callable[[tuple[str, ...]], Cel] | None = None,
+    ) -> None:
+        self._allow = [_Compiled(each, cel) for each in allow]
+        self._deny = [_Compiled(each, cel) for each in deny]
+
+    @property
+    def everything(self) -> bool:
+        """True when no flow is refused."""
+        return not self._allow and not self._deny
+
+    def mask(self, batch: FlowBatch) -> Mask:
+        """(n,) bool: which flows of the batch are wanted."""
+        wanted = np.zeros(len(batch), np.bool_) if self._allow else np.ones(len(batch), np.bool_)
+        for compiled in self._allow:
+            wanted |= compiled.mask(batch, ~wanted if compiled.dear and wanted.any() else None)
+        for compiled in self._deny:
+            if not wanted.any():
+                break
+            wanted &= ~compiled.mask(batch, wanted)
+        return wanted
+
+
+class _Compiled:
+    """One filter: all its predicates hold, and of the rows left then the expression."""
+
+    def __init__(self, asked: FlowFilter, cel: Callable[[tuple[str, ...]], Cel] | None) -> None:
+        _check_http(asked)
+        self._predicates = merged(_predicates(asked))
+        self._cel: Cel | None = None
+        self.dear = bool(asked.cel_expression)
+        if asked.cel_expression:
+            if cel is None:
+                raise UsageError("CEL expressions cannot be judged here", "leave out --cel-expression")
+            self._cel = cel(asked.cel_expression)
+
+    def mask(self, batch: FlowBatch, among: Mask | None) -> Mask:
+        """(n,) bool: the rows that pass, of those among which it is asked (all)."""
+        left = np.ones(len(batch), np.bool_) if among is None else among.copy()
+        for at, predicate in enumerate(self._predicates):
+            left &= predicate(batch, left if at or among is not None else None)
+        if self._cel is not None and left.any():
+            rows = np.flatnonzero(left)
+            left[rows] = self._cel(batch, rows)
+        return left
+
+
+def _predicates(asked: FlowFilter) -> list[Predicate]:
+    """One per field that has values."""
+    hubble = [MEANINGS[name](getattr(asked, name)) for name in MEANINGS if getattr(asked, name)]
+    beyond = [BEYOND_HUBBLE[name](getattr(asked.beyond, name)) for name in BEYOND_HUBBLE if getattr(asked.beyond, name)]
+    return hubble + beyond
+
+
+def _check_http(asked: FlowFilter) -> None:
+    """Hubble refuses to ask for HTTP where the events asked for carry none."""
+    if not asked.event_type or any(kind == EventType.L7 for kind, _, _ in asked.event_type):
+        return
+    for field in fields(asked):
+        if field.name.startswith("http_") and getattr(asked, field.name):
+            what = _HTTP_WORDS[field.name]
+            raise UsageError(
+                f"filtering by http {what} requires the event type filter to only match 'l7' events",
+                "add --type l7, or leave the event type out",
+            )
+
+
+_HTTP_WORDS = {
+    "http_status_code": "status code",
+    "http_method": "method",
+    "http_path": "path",
+    "http_url": "url",
+    "http_header": "headers",
+}
