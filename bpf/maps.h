@@ -28,7 +28,7 @@
  *  flows               ringbuf, 16 MiB      all but owners              struct flow_record, nothing else
  *  losses              per-CPU array        all but owners              [enum loss] struct loss
  *  tallies             per-CPU array        all but owners              [enum tally] u64, nothing is lost here
- *  owners              sk_storage           all but interfaces          struct owner of sockets that bound a port
+ *  owners              sk_storage           owners, sockets, drops      struct owner of sockets that bound a port
  *  listeners           LRU hash             owners, sockets             struct listener -> u8
  *  socket_entries      array                sockets, tcp, drops         struct entry, one cache line a connection
  *  socket_details      array                sockets, tcp, drops         struct details, same index
@@ -72,19 +72,21 @@ enum level { /* Hubble's monitor aggregation */
 };
 
 struct settings {
-	__u64 seed[2]; /* random each start: nobody can aim at one set of the tables */
+	__u32 seed[20]; /* random each start: nobody can make two connections look like one */
 	__u32 socket_mask; /* max_entries of socket_entries - 1 */
 	__u32 interface_mask; /* max_entries of interface_entries - 1 */
 	__u32 interval_ticks; /* report interval in jiffies; HZ is 1e9 / clock_getres(CLOCK_MONOTONIC_COARSE) */
-	__u32 forget_ticks; /* entries other than TCP unused for this long are swept (Hubble: 60 s) */
+	__u32 forget_ticks; /* jiffies after which an unused entry goes, if it is not an open TCP connection (60 s) */
+	__u32 forget_tcp_ticks; /* the same for open TCP connections (6 h) */
 	__u32 own_pid; /* from rubin_whoami; its sockets are left out; 0: nobody */
 	__u16 report_flags; /* TCP flags that are news, model/enums.TCPFlags; 0x1ff: all */
 	__u16 vxlan_port; /* 4789; 0: do not look into VXLAN */
 	__u8 level; /* enum level */
 	__u8 receive_points; /* 1: from-* points are reported like the others instead of by level */
 	__u8 netns_helper; /* 1: bpf_get_netns_cookie is allowed in cgroup_skb and tc (6.13) */
-	__u8 pad[5];
+	__u8 pad[1];
 };
+_Static_assert(sizeof(struct settings) == 112, "user space writes the same layout, by BTF");
 
 enum loss { /* places where counts are lost; each with what was lost there */
 	LOSS_SOCKETS = 0, /* no room in the ring for a record of the socket vantage (TCP's included) */
@@ -103,14 +105,10 @@ struct loss {
 };
 
 enum tally { /* what happened, for `rubin status` and the tests; nothing was lost */
-	TALLY_PACKETS_SOCKETS = 0, /* seen at the vantage = in records + in losses + still in the table */
-	TALLY_BYTES_SOCKETS = 1,
-	TALLY_PACKETS_INTERFACES = 2, /* receive points suppressed by the level are not in here */
-	TALLY_BYTES_INTERFACES = 3,
-	TALLY_RECORDS = 4, /* put into the ring */
-	TALLY_EVICTED_SOCKETS = 5, /* connections pushed out of the table by newer ones; their counts were flushed */
-	TALLY_EVICTED_INTERFACES = 6,
-	TALLY_DROPS_IGNORED = 7, /* frees that are no drops */
+	TALLY_RECORDS = 0, /* put into the ring */
+	TALLY_EVICTED_SOCKETS = 1, /* connections pushed out of the table by newer ones; their counts were flushed */
+	TALLY_EVICTED_INTERFACES = 2,
+	TALLY_DROPS_IGNORED = 3, /* frees that are no drops */
 	TALLIES
 };
 
