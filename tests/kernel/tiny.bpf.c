@@ -4,12 +4,19 @@
 #include <bpf/bpf_helpers.h>
 #include "record.h"
 
-const volatile struct { __u32 discard_every; __u32 burst; } settings = {};
+struct settings {
+	__u32 discard_every;
+	__u16 spare;
+	__u8 seed[2];
+};
+const volatile struct settings settings = {};
 
 struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 16); } flows SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 4); __type(key, __u32); __type(value, __u64); } losses SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u64); } made SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 100000); __type(key, __u32); __type(value, __u64); } words SEC(".maps");
+
+struct flow_record *unused; /* so that BTF tells its layout */
 
 static int make(void)
 {
