@@ -1,0 +1,1 @@
+"""What a person types and reads: one file a command, `output/` prints."""

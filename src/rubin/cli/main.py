@@ -1,0 +1,111 @@
+"""The door: finds the command, gives it its arguments, and says in one place what went wrong."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+
+from rubin import __version__
+from rubin.cli.command import HELP, Arguments, Command, overview, usage
+from rubin.cli.flags import Flag, Given, read
+from rubin.errors import RubinError, UsageError
+
+# One file a command, loaded when the command is called: `command()` there gives it.
+COMMANDS = {
+    "observe": "Show flows and events, as they come or as they were",
+    "status": "Show how the server is: flows, losses, what it costs, what the kernel offers",
+    "list": "List namespaces and nodes",
+    "watch": "Watch the nodes that a server knows",
+    "agent": "Observe this machine: run the server that answers all other commands",
+    "replay": "Show the flows of a capture file or of saved Hubble JSON",
+    "config": "View and change the settings of this command line",
+    "completion": "Print the completion script of a shell",
+    "version": "Print the version",
+}
+_FILES = {name: f"rubin.cli.{name}" for name in COMMANDS} | {"reflect": "rubin.cli.reflect"}
+_ALIASES = {"w": "watch"}
+_VERSION = Flag("version", "Print the version.", "yes", False, short="v", group="Global")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0, 1 for what failed, 2 for what was asked wrongly."""
+    try:
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return code
+    except RubinError as error:
+        sys.stdout.flush()
+        print(f"rubin: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader has left (`| head`): nothing to say, and nothing more to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def load(name: str) -> Command:
+    """The command of that name. Raises UsageError where there is none."""
+    name = _ALIASES.get(name, name)
+    if name not in _FILES:
+        import difflib
+
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        raise UsageError(f"command '{name}' does not exist", f"rubin {near[0]}" if near else "rubin --help")
+    command: Command = import_module(_FILES[name]).command()
+    return command
+
+
+def _run(arguments: list[str]) -> int:
+    from rubin.cli.settings import GLOBAL, SERVER
+
+    top = (*GLOBAL, _VERSION, HELP)
+    given = read((*SERVER, *top), arguments, stop_at_word=True)
+    asked = {flag.name for flag, _ in given.flags}
+    if "version" in asked:
+        print(f"rubin v{__version__}")
+        return 0
+    if given.words == ["help"]:
+        given = Given(words=given.rest[:1], rest=[*given.rest[1:], "--help"])
+    if not given.words or ("help" in asked and not given.words):
+        print(overview(list(COMMANDS.items()), top), end="")
+        return 0
+    before = arguments[: len(arguments) - len(given.rest) - 1]
+    return call(load(given.words[0]), [*before, *given.rest], os.environ)
+
+
+def call(command: Command, arguments: list[str], environ: Mapping[str, str], path: str = "") -> int:
+    """Run the command, or the one below it that the first word names."""
+    path = f"{path} {command.name}".strip()
+    flags = (*command.flags, HELP)
+    if command.commands:
+        first = read(flags, arguments, stop_at_word=True)
+        below = command.find(first.words[0]) if first.words else None
+        if below:
+            before = arguments[: len(arguments) - len(first.rest) - 1]
+            return call(below, [*before, *first.rest], environ, path)
+    given = read(flags, arguments)
+    if command.run is None or any(flag is HELP for flag, _ in given.flags):
+        _refuse_words(path, command, given)
+        print(usage(path, command), end="")
+        return 0
+    _refuse_words(path, command, given)
+    return command.run(_arguments(command, given, environ))
+
+
+def _refuse_words(path: str, command: Command, given: Given) -> None:
+    if len(given.words) <= command.most_words:
+        return
+    import difflib
+
+    word = given.words[command.most_words]
+    near = difflib.get_close_matches(word, [each.name for each in command.commands], 1)
+    raise UsageError(f"'rubin {path}' knows no '{word}'", f"rubin {path} {near[0]}" if near else f"rubin {path} --help")
+
+
+def _arguments(command: Command, given: Given, environ: Mapping[str, str]) -> Arguments:
+    from rubin.cli.settings import resolve
+
+    values, sources = resolve(command.flags, given, environ)
+    return Arguments(values, given, sources)

@@ -1,0 +1,1 @@
+"""What is printed: Hubble's texts, byte for byte, made from columns."""
