@@ -1,0 +1,173 @@
+"""`Flow.Summary`: a flow's last word, as Hubble writes it (clients print it as it comes)."""
+
+import numpy as np
+import numpy.typing as npt
+
+from rubin.model.batch import FlowBatch
+from rubin.model.enums import EventType, FlowType, Protocol, TCPFlags
+from rubin.model.tables import DNS, HTTP, Contents
+
+# Hubble's order, not that of the wire.
+_FLAGS = [TCPFlags[name] for name in ("SYN", "ACK", "RST", "FIN", "PSH", "URG", "ECE", "CWR", "NS")]
+
+_Names = dict[int, tuple[str, tuple[str, ...]]]
+
+# Type: name and the names of its codes from 0 on. RFC 792, 950, 1256, 1812; the words are gopacket's.
+_ICMPV4: _Names = {
+    0: ("EchoReply", ()),
+    3: (
+        "DestinationUnreachable",
+        (
+            "Net",
+            "Host",
+            "Protocol",
+            "Port",
+            "FragmentationNeeded",
+            "SourceRoutingFailed",
+            "NetUnknown",
+            "HostUnknown",
+            "SourceIsolated",
+            "NetAdminProhibited",
+            "HostAdminProhibited",
+            "NetTOS",
+            "HostTOS",
+            "CommAdminProhibited",
+            "HostPrecedence",
+            "PrecedenceCutoff",
+        ),
+    ),
+    4: ("SourceQuench", ()),
+    5: ("Redirect", ("Net", "Host", "TOS+Net", "TOS+Host")),
+    8: ("EchoRequest", ()),
+    9: ("RouterAdvertisement", ()),
+    10: ("RouterSolicitation", ()),
+    11: ("TimeExceeded", ("TTLExceeded", "FragmentReassemblyTimeExceeded")),
+    12: ("ParameterProblem", ("PointerIndicatesError", "MissingOption", "BadLength")),
+    13: ("TimestampRequest", ()),
+    14: ("TimestampReply", ()),
+    15: ("InfoRequest", ()),
+    16: ("InfoReply", ()),
+    17: ("AddressMaskRequest", ()),
+    18: ("AddressMaskReply", ()),
+}
+
+# RFC 4443, 4861.
+_ICMPV6: _Names = {
+    1: (
+        "DestinationUnreachable",
+        (
+            "NoRouteToDst",
+            "AdminProhibited",
+            "BeyondScopeOfSrc",
+            "AddressUnreachable",
+            "PortUnreachable",
+            "SrcAddressFailedPolicy",
+            "RejectRouteToDst",
+        ),
+    ),
+    2: ("PacketTooBig", ()),
+    3: ("TimeExceeded", ("HopLimitExceeded", "FragmentReassemblyTimeExceeded")),
+    4: ("ParameterProblem", ("ErroneousHeaderField", "UnrecognizedNextHeader", "UnrecognizedIPv6Option")),
+    128: ("EchoRequest", ()),
+    129: ("EchoReply", ()),
+    133: ("RouterSolicitation", ()),
+    134: ("RouterAdvertisement", ()),
+    135: ("NeighborSolicitation", ()),
+    136: ("NeighborAdvertisement", ()),
+    137: ("Redirect", ()),
+}
+
+# RFC 1035, 2136: the words are gopacket's.
+_RCODES = {
+    1: "Format Error",
+    2: "Server Failure",
+    3: "Non-Existent Domain",
+    4: "Not Implemented",
+    5: "Query Refused",
+    6: "Name Exists when it should not",
+    7: "RR Set Exists when it should not",
+    8: "RR Set that should exist does not",
+    9: "Server Not Authoritative for zone",
+    10: "Name not contained in zone",
+}
+
+KEY = ("flow_type", "event_type", "protocol", "tcp_flags", "icmp_type", "icmp_code", "ip_version")
+"""The columns that say which summary a flow without contents has."""
+
+
+def of_packet(
+    flow_type: int, event_type: int, protocol: int, tcp_flags: int, icmp_type: int, icmp_code: int, ip_version: int
+) -> str:
+    """The summary of a flow without contents; "" where nothing is known of the packet."""
+    if event_type == EventType.TRACE_SOCK:
+        return {Protocol.TCP: "TCP", Protocol.UDP: "UDP"}.get(Protocol(protocol) if protocol in (6, 17) else 0, "Unknown")
+    if flow_type == FlowType.L7:
+        return ""
+    match protocol:
+        case Protocol.TCP:
+            return f"TCP Flags: {', '.join(flag.name or '' for flag in _FLAGS if tcp_flags & flag)}"
+        case Protocol.UDP:
+            return "UDP"
+        case Protocol.SCTP:
+            return "SCTP"
+        case Protocol.ICMPv4:
+            return f"ICMPv4 {_icmp(_ICMPV4, icmp_type, icmp_code)}"
+        case Protocol.ICMPv6:
+            return f"ICMPv6 {_icmp(_ICMPV6, icmp_type, icmp_code)}"
+        case Protocol.VRRP:
+            return "VRRP Advertisement"  # RFC 5798: the only type there is
+        case Protocol.IGMP:
+            return "IGMP"
+    return {1: "IPv4", 2: "IPv6"}.get(ip_version, "")
+
+
+def _icmp(names: _Names, kind: int, code: int) -> str:
+    if kind not in names:
+        return f"{kind}({code})"
+    name, codes = names[kind]
+    if code < len(codes):
+        return f"{name}({codes[code]})"
+    return f"{name}(Code: {code})" if code or codes else name
+
+
+def of_contents(contents: Contents) -> str:
+    """The summary of a request or response; "" where the contents do not decide it."""
+    if contents.summary:
+        return contents.summary
+    if contents.http:
+        return _http(contents.http, contents.latency_ns)
+    return _dns(contents.dns) if contents.dns else ""
+
+
+def _http(http: HTTP, latency_ns: int) -> str:
+    if not http.code:
+        return f"{http.protocol} {http.method} {http.url}"
+    return f"{http.protocol} {http.code} {latency_ns // 1_000_000}ms ({http.method} {http.url})"
+
+
+def _dns(dns: DNS) -> str:
+    types = ",".join(dns.qtypes)
+    if not (dns.rrtypes or dns.ips or dns.cnames or dns.rcode or dns.ttl):
+        return f"DNS Query {dns.query} {types}"
+    if dns.rcode:
+        answer = f"RCode: {_RCODES.get(dns.rcode, 'Unknown')}"
+    else:
+        parts = [f'"{",".join(dns.ips)}"'] if dns.ips else []
+        answer = " ".join([*parts, f'CNAMEs: "{",".join(dns.cnames)}"'] if dns.cnames else parts)
+    source = "Proxy" if dns.observation_source == "proxy" else "Query"
+    return f"DNS Answer {answer} TTL: {dns.ttl} ({source} {dns.query} {types})".replace("  ", " ")
+
+
+def summaries(batch: FlowBatch) -> list[str]:
+    """The summary of each row, made once per distinct shape and per row of contents."""
+    key: npt.NDArray[np.uint64] = np.zeros(len(batch), np.uint64)
+    for name in KEY:
+        bits = np.uint64(batch[name].dtype.itemsize * 8)
+        key = key << bits | batch[name].astype(np.uint64)
+    _, first, where = np.unique(key, return_index=True, return_inverse=True)
+    shapes = [of_packet(*(int(batch[name][row]) for name in KEY)) for row in first.tolist()]
+    texts = [shapes[shape] for shape in where.tolist()]
+    codes = batch["contents"]
+    for row in np.flatnonzero(codes).tolist():
+        texts[row] = of_contents(batch.tables.contents[int(codes[row])]) or texts[row]
+    return texts
