@@ -28,18 +28,7 @@ from rubin.model.predicates import (
 from rubin.model.selectors import selector
 from rubin.model.tables import HTTP, Contents, Endpoint, Link, Process, Workload
 from rubin.model.urls import request_path
-
-PROTOCOLS: dict[str, tuple[int, ...]] = {
-    "tcp": (6,),
-    "udp": (17,),
-    "icmp": (1, 58),
-    "icmpv4": (1,),
-    "icmpv6": (58,),
-    "sctp": (132,),
-    "vrrp": (112,),
-    "igmp": (2,),
-}
-LAYER_7 = ("dns", "http")
+from rubin.model.values import LAYER_7, PROTOCOL_NAMES, PROTOCOLS
 
 Meaning = Callable[[tuple[Any, ...]], Predicate]
 
@@ -132,7 +121,7 @@ def _protocol(values: tuple[str, ...]) -> Predicate:
     names = [value.lower() for value in values]
     for value, name in zip(values, names, strict=True):
         if name not in PROTOCOLS and name not in LAYER_7:
-            raise UsageError(f"protocol '{value}' does not exist", f"one of {', '.join((*PROTOCOLS, *LAYER_7))}")
+            raise UsageError(f"protocol '{value}' does not exist", f"one of {', '.join(PROTOCOL_NAMES)}")
     return protocols(
         [number for name in names for number in PROTOCOLS.get(name, ())], [name for name in names if name in LAYER_7]
     )
