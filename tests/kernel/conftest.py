@@ -1,6 +1,10 @@
 """Compiles the test material in tests/kernel/*.bpf.c."""
 
+import ctypes
+import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -22,3 +26,32 @@ def compiled(name: str) -> bytes:
 def tiny() -> bytes:
     """The object of tiny.bpf.c."""
     return compiled("tiny")
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWNET = 0x40000000
+
+
+@contextmanager
+def network_namespace() -> Iterator[None]:
+    """This thread, and what it starts, in a network namespace of its own, which goes at the end."""
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        assert _libc.unshare(_CLONE_NEWNET) == 0
+        ip("link set lo up")
+        yield
+    finally:
+        assert _libc.setns(before, _CLONE_NEWNET) == 0
+        os.close(before)
+
+
+def ip(words: str) -> None:
+    """Run `ip WORDS`."""
+    subprocess.run(["ip", *words.split()], check=True, capture_output=True)
+
+
+@pytest.fixture
+def namespace() -> Iterator[None]:
+    """The test runs in a network namespace of its own."""
+    with network_namespace():
+        yield

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from rubin.errors import UnsupportedError
 
+_MAP_CREATE, _PROG_LOAD = 0, 5
 _BPF = 321  # the number of bpf(2) on x86-64
 _OBJ_GET_INFO_BY_FD, _RAW_TRACEPOINT_OPEN, _LINK_CREATE, _ENABLE_STATS, _ITER_CREATE = 15, 17, 28, 32, 33
 _PROG_RUN, _PROG_GET_NEXT_ID, _PROG_GET_FD_BY_ID = 10, 11, 13
@@ -46,6 +47,18 @@ def bpf(command: int, attributes: bytes | bytearray) -> int:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return answer
+
+
+def program_load(program_type: int, instructions: bytes) -> int:
+    """The descriptor of a program out of instructions, for probes."""
+    code, licence = ctypes.create_string_buffer(instructions), ctypes.create_string_buffer(b"Dual BSD/GPL")
+    addresses = ctypes.addressof(code), ctypes.addressof(licence)
+    return bpf(_PROG_LOAD, struct.pack("=IIQQ48x", program_type, len(instructions) // 8, *addresses))
+
+
+def map_create(kind: int, key_size: int, value_size: int, entries: int, flags: int = 0) -> int:
+    """The descriptor of a new map without BTF, for probes."""
+    return bpf(_MAP_CREATE, struct.pack("=IIIII", kind, key_size, value_size, entries, flags))
 
 
 def link_create(program_fd: int, target: int, attach_type: int, flags: int = 0) -> int:
