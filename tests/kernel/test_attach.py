@@ -75,10 +75,13 @@ def test_tcx_links_see_packets_in_both_directions(item: Object, links: Links) ->
 
 
 @pytest.mark.usefixtures("namespace")
-def test_clsact_filters_see_packets_and_are_removed_by_their_tag_alone(item: Object) -> None:
+def test_clsact_filters_see_packets_and_are_removed_by_their_tag_alone(
+    item: Object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     netlink = Netlink()
-    subprocess.run(["tc", "qdisc", "add", "dev", "lo", "clsact"], check=True)
-    subprocess.run(["tc", "filter", "add", "dev", "lo", "ingress", "prio", "7", "matchall", "action", "ok"], check=True)
+    with monkeypatch.context() as other:
+        other.setattr(clsact, "PRIORITY", 7)
+        clsact.attach(netlink, loopback(), item.program_fd("count_tc"), "rubin_looks_like_ours", egress=False)
     foreign = filters_of()
     for egress in (False, True):
         clsact.attach(netlink, loopback(), item.program_fd("count_tc"), "rubin_test", egress)
@@ -151,7 +154,7 @@ def test_a_second_agent_is_told_which_process_is_the_first() -> None:
 
 
 def test_a_lock_is_free_again_when_its_holder_was_killed() -> None:
-    code = "import signal; from rubin.kernel.lock import Lock as L; held = L('rubin/killed'); print(flush=True); signal.pause()"
+    code = "import signal, rubin.kernel.lock as l; held = l.Lock('rubin/killed'); print(flush=True); signal.pause()"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=_SOURCE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
