@@ -65,6 +65,7 @@ class Pieces:
         self._sides: dict[tuple[str, int, frozenset[str]], bytes] = {}
         self._links: dict[tuple[int, frozenset[str]], bytes] = {}
         self._texts: dict[tuple[int, int, int], bytes] = {}
+        self._contents: dict[int, tuple[bytes, bytes]] = {}
 
     # What rows say beyond their columns.
 
@@ -196,21 +197,30 @@ class Pieces:
         return made
 
     def contents(self, code: int) -> tuple[bytes, bytes]:
-        """What a row's contents add inside the flow, and around it."""
+        """What a row's contents add inside the flow, and around it. `skip_codes` has seen them."""
+        made = self._contents.get(code)
+        if made is None:
+            if len(self._contents) > Known.LIMIT:
+                self._contents.clear()
+            made = self._contents[code] = self._new_contents(code)
+        return made
+
+    def _new_contents(self, code: int) -> tuple[bytes, bytes]:
         row = self.tables.contents[code]
         flow = flow_pb2.Flow()
         put_contents(flow, row, summary.of_contents(row))
         if not row.rest:
             return self._pruned(flow, frozenset()), b""
-        self._pruned(flow, self._skips[self._skip_of[code]])
+        skip = self._skips[self._skip_of[code]]
+        self._pruned(flow, skip)
         flow.MergeFromString(row.rest)
-        if not flow.emitter.ByteSize():
+        if "emitter" in skip and not flow.emitter.ByteSize():
             flow.ClearField("emitter")
         prune(flow, self._wanted)
-        return flow.SerializeToString(), around(flow)
+        return flow.SerializeToString(), _around(flow)
 
 
-def around(flow: flow_pb2.Flow) -> bytes:
+def _around(flow: flow_pb2.Flow) -> bytes:
     """What a response repeats of its flow: time and node name."""
     response = observer_pb2.GetFlowsResponse(node_name=flow.node_name)
     if flow.HasField("time"):
