@@ -1,0 +1,182 @@
+"""The client: columns from our own servers, Hubble's messages from any other."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any, Self, TypeVar
+
+from google.protobuf.message import Message
+from grpclib.client import Stream
+from grpclib.const import Cardinality, Status
+from grpclib.exceptions import GRPCError
+
+from rubin.api.framing import Channel, channel_configuration
+from rubin.api.gather import gathered
+from rubin.api.target import ClientSettings, authorization, target_of, tls_context
+from rubin.api.trouble import TROUBLES, explained
+from rubin.model.batch import FlowBatch
+from rubin.wire.pb import observer_pb2 as pb
+
+Request = TypeVar("Request", bound=Message)
+Reply = TypeVar("Reply", bound=Message)
+OnStatus = Callable[[pb.GetFlowsResponse], None]
+
+_OBSERVER = "/observer.Observer/"
+_VERSIONS = ("hubble-server-version", "hubble-relay-version")
+
+
+class Client:
+    """`async with Client(settings) as client:` connects; everything raises RubinError for people.
+
+    `server_version` is what the server said of itself with its last answer, "" if nothing.
+    """
+
+    def __init__(self, settings: ClientSettings | None = None) -> None:
+        self.settings = settings or ClientSettings()
+        self.target = target_of(self.settings)
+        self.server_version = ""
+        self._tls = tls_context(self.settings, self.target)
+        self._headers = authorization(self.settings)
+
+    async def __aenter__(self) -> Self:
+        where: dict[str, Any] = {"path": self.target.path} if self.target.path else {}
+        where = where or {"host": self.target.host, "port": self.target.port}
+        name = self.settings.tls_server_name or ("localhost" if self.target.path else None)
+        configuration = channel_configuration(name if self._tls else None)
+        self._channel = Channel(**where, ssl=self._tls, config=configuration)
+        try:
+            with self._explained():
+                async with asyncio.timeout(self.settings.timeout_s):
+                    await self._channel.dial()
+        except BaseException:
+            self._channel.close()
+            raise
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._channel.close()
+
+    async def flows(
+        self, request: pb.GetFlowsRequest, on_status: OnStatus | None = None
+    ) -> AsyncGenerator[FlowBatch, None]:
+        """Flows and losses in batches, as they come. `on_status` gets a relay's news of its nodes.
+
+        A server of ours ignores the request's field mask: columns come whole.
+        """
+        try:
+            async with aclosing(self._columns(request)) as batches:
+                async for batch in batches:
+                    yield batch
+            return
+        except GRPCError as error:
+            if error.status is not Status.UNIMPLEMENTED:
+                raise explained(error, self.target, self.settings) from error
+        replies = self._stream(_OBSERVER + "GetFlows", request, pb.GetFlowsResponse)
+        async with aclosing(gathered(replies, on_status)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def status(self) -> pb.ServerStatusResponse:
+        """ServerStatus."""
+        return await self._unary(_OBSERVER + "ServerStatus", pb.ServerStatusRequest(), pb.ServerStatusResponse)
+
+    async def namespaces(self) -> list[pb.Namespace]:
+        """GetNamespaces."""
+        request, reply = pb.GetNamespacesRequest(), pb.GetNamespacesResponse
+        return list((await self._unary(_OBSERVER + "GetNamespaces", request, reply)).namespaces)
+
+    async def nodes(self) -> list[pb.Node]:
+        """GetNodes, which only a relay answers."""
+        return list((await self._unary(_OBSERVER + "GetNodes", pb.GetNodesRequest(), pb.GetNodesResponse)).nodes)
+
+    async def health(self) -> str:
+        """What the health service says of the Observer: `SERVING`, `NOT_SERVING`, …"""
+        from grpclib.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+
+        request = HealthCheckRequest(service="hubble.server.Observer")
+        answer = await self._unary("/grpc.health.v1.Health/Check", request, HealthCheckResponse)
+        return HealthCheckResponse.ServingStatus.Name(answer.status)
+
+    async def agent_status(self) -> dict[str, Any]:
+        """What our own agent says beyond Hubble's ServerStatus; {} from a server that is not ours."""
+        from rubin.wire.pb.rubin_pb2 import StatusRequest, StatusResponse
+
+        try:
+            answer = await self._ask("/rubin.Columns/Status", StatusRequest(), StatusResponse)
+        except GRPCError as error:
+            if error.status is Status.UNIMPLEMENTED:
+                return {}
+            raise explained(error, self.target, self.settings) from error
+        found: dict[str, Any] = json.loads(answer.json)
+        return found
+
+    def agent_events(self, request: pb.GetAgentEventsRequest) -> AsyncIterator[pb.GetAgentEventsResponse]:
+        """GetAgentEvents, as they come."""
+        return self._stream(_OBSERVER + "GetAgentEvents", request, pb.GetAgentEventsResponse)
+
+    def debug_events(self, request: pb.GetDebugEventsRequest) -> AsyncIterator[pb.GetDebugEventsResponse]:
+        """GetDebugEvents, as they come."""
+        return self._stream(_OBSERVER + "GetDebugEvents", request, pb.GetDebugEventsResponse)
+
+    def peers(self) -> AsyncIterator[Any]:
+        """Peer.Notify: `peer_pb2.ChangeNotification`s, as they come."""
+        from rubin.wire.pb.peer_pb2 import ChangeNotification, NotifyRequest
+
+        return self._stream("/peer.Peer/Notify", NotifyRequest(), ChangeNotification)
+
+    async def _columns(self, request: pb.GetFlowsRequest) -> AsyncGenerator[FlowBatch, None]:
+        from rubin.wire import frames
+        from rubin.wire.pb.rubin_pb2 import ColumnFrame
+
+        with self._explained(but=GRPCError):
+            async with self._open("/rubin.Columns/GetFlows", Cardinality.UNARY_STREAM, request, ColumnFrame) as stream:
+                await self._begin(stream, request)
+                async for reply in stream:
+                    yield frames.decode(reply.frame)
+
+    async def _stream(self, method: str, request: Request, reply_type: type[Reply]) -> AsyncIterator[Reply]:
+        with self._explained():
+            async with self._open(method, Cardinality.UNARY_STREAM, request, reply_type) as stream:
+                await self._begin(stream, request)
+                async for reply in stream:
+                    yield reply
+
+    async def _unary(self, method: str, request: Request, reply_type: type[Reply]) -> Reply:
+        with self._explained():
+            return await self._ask(method, request, reply_type)
+
+    async def _ask(self, method: str, request: Request, reply_type: type[Reply]) -> Reply:
+        late = GRPCError(Status.DEADLINE_EXCEEDED)
+        try:
+            async with (
+                asyncio.timeout(self.settings.request_timeout_s),
+                self._open(method, Cardinality.UNARY_UNARY, request, reply_type) as stream,
+            ):
+                await self._begin(stream, request)
+                reply = await stream.recv_message()
+        except TimeoutError as error:
+            raise late from error
+        if reply is None:
+            raise GRPCError(Status.UNKNOWN, "an answer without a message")
+        return reply
+
+    def _open(
+        self, method: str, kind: Cardinality, request: Request, reply_type: type[Reply]
+    ) -> Stream[Request, Reply]:
+        return self._channel.request(method, kind, type(request), reply_type, metadata=self._headers)
+
+    async def _begin(self, stream: Stream[Request, Reply], request: Request) -> None:
+        await stream.send_message(request, end=True)
+        await stream.recv_initial_metadata()
+        found = stream.initial_metadata or {}
+        self.server_version = next((str(found[name]) for name in _VERSIONS if name in found), "")
+
+    @contextmanager
+    def _explained(self, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+        try:
+            yield
+        except but:
+            raise
+        except TROUBLES as error:
+            raise explained(error, self.target, self.settings) from error

@@ -1,0 +1,57 @@
+"""Our own service beside Hubble's: the same questions, answered in columns; and the agent's status."""
+
+import json
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from grpclib.server import Stream
+
+from rubin.api.framing import send_framed
+from rubin.api.reading import Reading
+from rubin.api.selection import selection_of
+from rubin.api.service import Service, streaming, unary
+from rubin.api.wakes import Wakes
+from rubin.store.ring import Ring
+from rubin.wire import frames
+from rubin.wire.pb.observer_pb2 import GetFlowsRequest
+from rubin.wire.pb.rubin_pb2 import ColumnFrame, StatusRequest, StatusResponse
+
+SERVICE = "rubin.Columns"
+_ROWS = 16_384  # each frame carries the table rows that it uses, so larger ones share more
+
+
+class Columns:
+    """Answers from a ring; `status` gives what `rubin status` prints beyond Hubble's numbers."""
+
+    def __init__(self, ring: Ring, wakes: Wakes, node_name: str, status: Callable[[], Mapping[str, Any]]) -> None:
+        self._ring, self._wakes, self._node_name, self._status = ring, wakes, node_name, status
+
+    def service(self) -> Service:
+        """The methods of `proto/rubin.proto`."""
+        methods = {
+            "GetFlows": streaming(self.get_flows, GetFlowsRequest, ColumnFrame),
+            "Status": unary(self.status, StatusRequest, StatusResponse),
+        }
+        return Service(SERVICE, methods)
+
+    async def get_flows(self, stream: Stream[GetFlowsRequest, ColumnFrame], request: GetFlowsRequest) -> None:
+        """Flows and losses as column frames. The field mask is the reader's to apply."""
+        selection = selection_of(request)
+        await stream.send_initial_metadata()
+        async for batch in Reading(self._ring, self._wakes, selection, self._node_name, _ROWS):
+            await send_framed(stream, _message(frames.encode(batch)))
+
+    async def status(self, _request: StatusRequest) -> StatusResponse:
+        """One JSON object."""
+        return StatusResponse(json=json.dumps(self._status()))
+
+
+def _message(frame: bytes) -> bytes:
+    """A ColumnFrame with its gRPC head, without protobuf's copies of the megabyte in it."""
+    length, rest = bytearray(b"\x0a"), len(frame)  # field 1, length-delimited
+    while rest > 0x7F:
+        length.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    length.append(rest)
+    return b"".join((struct.pack(">BI", 0, len(length) + len(frame)), length, frame))

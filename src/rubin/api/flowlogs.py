@@ -1,0 +1,181 @@
+"""Which flows are exported where: Hubble's `flowLogs` file, and the flags for a single export."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rubin.errors import RubinError, UsageError
+from rubin.model.filter import FlowFilter
+from rubin.wire.filters import filter_from_json
+from rubin.wire.mask import tree
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"([0-9]*\.?[0-9]+)(ns|us|µs|ms|s|m|h)")
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLog:
+    """One export. Compiled filters are made from `include` and `exclude` when it starts."""
+
+    name: str
+    file_path: str
+    field_mask: tuple[str, ...] = ()
+    field_aggregate: tuple[str, ...] = ()
+    aggregation_interval_s: float = 0.0
+    include: tuple[FlowFilter, ...] = ()
+    exclude: tuple[FlowFilter, ...] = ()
+    file_max_size_mb: int = 10
+    file_max_backups: int = 5
+    file_compress: bool = False
+    end_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSettings:
+    """Hubble's `hubble-export-*` flags, and the file of several exports."""
+
+    export_file_path: str = ""
+    """"" for none, `stdout` for the standard output."""
+    export_file_max_size_mb: int = 10
+    export_file_max_backups: int = 5
+    export_file_compress: bool = False
+    export_allowlist: str = ""
+    """Flow filters as JSON objects, one after the other."""
+    export_denylist: str = ""
+    export_fieldmask: tuple[str, ...] = ()
+    export_fieldaggregate: tuple[str, ...] = ()
+    export_aggregation_interval: str = "0s"
+    flowlogs_config_path: str = ""
+
+
+def static_log(settings: ExportSettings) -> FlowLog | None:
+    """The export that the flags describe, None where they name no file. Raises UsageError."""
+    if not settings.export_file_path:
+        return None
+    return _checked(
+        FlowLog(
+            name="static",
+            file_path=settings.export_file_path,
+            field_mask=settings.export_fieldmask,
+            field_aggregate=settings.export_fieldaggregate,
+            aggregation_interval_s=duration_s(settings.export_aggregation_interval),
+            include=_filters(_objects(settings.export_allowlist)),
+            exclude=_filters(_objects(settings.export_denylist)),
+            file_max_size_mb=settings.export_file_max_size_mb,
+            file_max_backups=settings.export_file_max_backups,
+            file_compress=settings.export_file_compress,
+        )
+    )
+
+
+def read_flowlogs(path: str) -> list[FlowLog]:
+    """The exports of a `flowLogs:` file. Raises RubinError that names what is wrong with it."""
+    try:
+        document = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise RubinError(f"cannot read {path}: {error.strerror}", "check flowlogs_config_path") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RubinError(f"{path} is not valid YAML: {error}", "mend the line that is named") from error
+    entries = document.get("flowLogs") if isinstance(document, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise RubinError(f"{path} holds no list flowLogs", "flowLogs: [{name: all, filePath: /var/log/flows.log}]")
+    logs = [_log(entry) for entry in entries]
+    for what in ("name", "file_path"):
+        values = [getattr(log, what) for log in logs]
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise RubinError(f"{path} has two flow logs with the {what.replace('_', ' ')} {twice}", "one for each")
+    return logs
+
+
+_KEYS = {
+    "name": "name", "filePath": "file_path", "fieldMask": "field_mask", "fieldAggregate": "field_aggregate",
+    "aggregationInterval": "aggregation_interval_s", "includeFilters": "include", "excludeFilters": "exclude",
+    "fileMaxSizeMb": "file_max_size_mb", "fileMaxBackups": "file_max_backups", "fileCompress": "file_compress",
+    "end": "end_ns",
+}  # fmt: skip
+
+
+def _log(entry: Mapping[str, Any]) -> FlowLog:
+    for key in entry:
+        if key not in _KEYS:
+            raise UsageError(f"flow log setting '{key}' does not exist", ", ".join(_KEYS))
+    values = {_KEYS[key]: _value(key, value) for key, value in entry.items() if value is not None}
+    if not values.get("name") or not values.get("file_path"):
+        raise UsageError("a flow log needs name and filePath", "see Hubble's flowLogs")
+    return _checked(FlowLog(**values))
+
+
+def _value(key: str, value: Any) -> Any:
+    wrong = UsageError(f"flow log setting '{key}' cannot be {value!r}", "see Hubble's flowLogs")
+    match key:
+        case "includeFilters" | "excludeFilters" if isinstance(value, list):
+            return _filters([one if isinstance(one, str) else json.dumps(one) for one in value])
+        case "fieldMask" | "fieldAggregate" if isinstance(value, list):
+            return tuple(map(str, value))
+        case "aggregationInterval":
+            return duration_s(str(value))
+        case "end":
+            return _time_ns(value, wrong)
+        case "fileCompress" if isinstance(value, bool):
+            return value
+        case "fileMaxSizeMb" | "fileMaxBackups" if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        case "name" | "filePath" if isinstance(value, str):
+            return value
+    raise wrong
+
+
+def _time_ns(value: Any, wrong: UsageError) -> int:
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        raise wrong from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1_000_000) * 1_000
+
+
+def duration_s(text: str) -> float:
+    """A Go duration (`1m30s`, `500ms`, `0`) in seconds. Raises UsageError."""
+    if text == "0":
+        return 0.0
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise UsageError(f"'{text}' is no duration", "e.g. 30s, 5m or 1h30m")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _objects(text: str) -> list[str]:
+    """JSON objects with blanks or nothing between them, each as its text."""
+    decoder, found, start = json.JSONDecoder(), [], 0
+    while start < len(text):
+        if text[start].isspace():
+            start += 1
+            continue
+        try:
+            _, end = decoder.raw_decode(text, start)
+        except ValueError as error:
+            raise UsageError(f"'{text}' is no list of JSON flow filters", '{"verdict":["DROPPED"]}') from error
+        found.append(text[start:end])
+        start = end
+    return found
+
+
+def _filters(texts: list[str]) -> tuple[FlowFilter, ...]:
+    return tuple(map(filter_from_json, texts))
+
+
+def _checked(log: FlowLog) -> FlowLog:
+    """The same. Raises UsageError for what cannot be exported."""
+    tree(log.field_mask)
+    tree(log.field_aggregate)
+    for what in (field.name for field in fields(FlowLog) if field.name in ("file_max_size_mb", "file_max_backups")):
+        if getattr(log, what) < (1 if what == "file_max_size_mb" else 0):
+            raise UsageError(f"flow log {log.name}: {what} cannot be {getattr(log, what)}", "a positive number")
+    return log

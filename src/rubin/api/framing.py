@@ -1,0 +1,175 @@
+"""Many messages per DATA frame, and what else must reach inside grpclib and h2. No other file does.
+
+Relies on grpclib 0.4.9 (pinned):
+  server.Stream: `_stream` (protocol.Stream) and `_send_message_done`; server.Server: `_protocol_factory`;
+  client.Channel: `_protocol_factory`, `_config`, `_h2_config`, `__connect__`;
+  protocol.Stream: `id`, `connection`, `window_updated`, `_transport`, `_h2_connection`, `closable`;
+  protocol.Connection: `write_ready`, `_connection`, `_transport`, `flush`;
+  protocol.H2Protocol: `connection_made`, `data_received`, `connection_lost`, `connection`.
+and on h2 4.x: H2Connection.streams, `outbound_flow_control_window` of a connection and of a stream,
+  `local_flow_control_window`, `max_outbound_frame_size`, `update_settings`, `close_connection`.
+"""
+
+# ruff: noqa: SLF001
+
+import asyncio
+import struct
+from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
+
+from grpclib import client, protocol, server
+from h2.exceptions import ProtocolError, StreamClosedError
+from h2.settings import SettingCodes
+
+_TURN_BYTES = 1 << 18  # what one stream sends before the connection's others may; some 400 full flows
+_CLIENT_FRAME_BYTES = 1 << 18
+_CLIENT_WINDOW_BYTES = 1 << 23
+_DATA = 0
+
+_turns: WeakKeyDictionary[protocol.Connection, asyncio.Lock] = WeakKeyDictionary()
+
+
+async def send_framed(stream: server.Stream[Any, Any], messages: bytes) -> None:
+    """Send messages that already have their five-byte gRPC heads, in frames as large as the peer takes.
+
+    Returns when all is handed to the transport and that is ready for more, so a slow peer holds no
+    more than `messages` here. Streams of a connection take turns. Raises what grpclib does when
+    the stream or the connection ends.
+    """
+    sender, rest = stream._stream, memoryview(messages)
+    turn = _turns.setdefault(sender.connection, asyncio.Lock())
+    while rest:
+        await _own_window(sender)
+        async with turn:
+            await _connection_window(sender)
+            rest = rest[_write(sender, rest) :]
+    stream._send_message_done = True
+
+
+async def _own_window(sender: protocol.Stream) -> None:
+    """Wait for room in the stream's own window, outside the turn: the others' may be open."""
+    while _h2_stream(sender).outbound_flow_control_window <= 0:
+        sender.window_updated.clear()
+        await sender.window_updated.wait()
+
+
+async def _connection_window(sender: protocol.Stream) -> None:
+    """Wait for what all streams share: the connection's window and the socket's buffer."""
+    while True:
+        if not sender.connection.write_ready.is_set():
+            await sender.connection.write_ready.wait()
+        elif sender._h2_connection.outbound_flow_control_window <= 0:
+            sender.window_updated.clear()  # set for every stream when the connection's window grows
+            await sender.window_updated.wait()
+        else:
+            return
+
+
+def _write(sender: protocol.Stream, data: memoryview) -> int:
+    """Write DATA frames as far as both windows and the turn go; returns the payload's bytes."""
+    h2, h2_stream = sender._h2_connection, _h2_stream(sender)
+    assert sender.id is not None
+    size = max(0, min(len(data), _TURN_BYTES, h2.local_flow_control_window(sender.id)))
+    frame = h2.max_outbound_frame_size
+    pieces: list[bytes | memoryview] = []
+    for start in range(0, size, frame):
+        part = data[start : min(start + frame, size)]
+        pieces += (struct.pack(">HBBBI", len(part) >> 8, len(part) & 0xFF, _DATA, 0, sender.id), part)
+    # What h2 would have done for each frame, had it made them.
+    h2.outbound_flow_control_window -= size
+    h2_stream.outbound_flow_control_window -= size
+    sender._transport.writelines(pieces)
+    sender.connection.data_send_process()
+    return size
+
+
+def _h2_stream(sender: protocol.Stream) -> Any:
+    if not sender.closable:
+        raise StreamClosedError(sender.id or 0)
+    return sender._h2_connection.streams[sender.id]
+
+
+class Server(server.Server):
+    """grpclib's server, which can also close its connections (it only cancels their requests).
+
+    Python 3.12 and later would wait for them for ever.
+    """
+
+    _protocols: WeakSet[protocol.H2Protocol]
+
+    def _protocol_factory(self) -> protocol.H2Protocol:
+        made = super()._protocol_factory()
+        self.__dict__.setdefault("_protocols", WeakSet()).add(made)
+        return made
+
+    def hang_up(self) -> None:
+        """Say goodbye on every connection and close it."""
+        for made in list(self.__dict__.get("_protocols", ())):
+            connection = getattr(made, "connection", None)
+            if connection is not None and not connection.is_closing():
+                connection._connection.close_connection()
+                connection.flush()
+                connection._transport.close()
+
+
+class _Greeted(protocol.H2Protocol):
+    """A client's connection that knows whether the other side ever spoke HTTP/2, and what it said."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.greeting = b""
+        self.cause: BaseException | None = None
+        self.greeted = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.connection._connection.update_settings({SettingCodes.MAX_FRAME_SIZE: _CLIENT_FRAME_BYTES})
+        self.connection.flush()
+
+    def data_received(self, data: bytes) -> None:
+        if not self.greeted.done():
+            self.greeting += data[:64]
+            # A server opens with a SETTINGS frame (RFC 9113, 3.4): its type is the fourth byte.
+            if len(self.greeting) >= 9:
+                self.greeted.set_result(self.greeting[3] == 4 and self.greeting[5:9] == b"\0\0\0\0")
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.cause = exc
+        if not self.greeted.done():
+            self.greeted.set_result(False)
+        super().connection_lost(exc)
+
+
+class NotGRPC(Exception):
+    """The other side does not speak HTTP/2: what it said instead, and what ended the connection."""
+
+    def __init__(self, greeting: bytes, cause: BaseException | None) -> None:
+        super().__init__(greeting)
+        self.greeting, self.cause = greeting, cause
+
+
+class Channel(client.Channel):
+    """grpclib's channel with large frames, large windows, and a dial that waits for the server's greeting."""
+
+    def _protocol_factory(self) -> protocol.H2Protocol:
+        return _Greeted(client.Handler(), self._config, self._h2_config)
+
+    async def dial(self) -> None:
+        """Connect. Raises OSError, ssl.SSLError, or NotGRPC; how long it may take is the caller's to say."""
+        made = await self.__connect__()
+        assert isinstance(made, _Greeted)
+        if not await asyncio.shield(made.greeted):
+            raise NotGRPC(made.greeting, made.cause)
+
+
+def channel_configuration(server_name: str | None) -> client.Configuration:
+    """Windows for a client that takes much; `server_name` is what the certificate must say, if not the host."""
+    return client.Configuration(
+        http2_connection_window_size=_CLIENT_WINDOW_BYTES,
+        http2_stream_window_size=_CLIENT_WINDOW_BYTES,
+        ssl_target_name_override=server_name,
+    )
+
+
+__all__ = ["Channel", "NotGRPC", "ProtocolError", "Server", "channel_configuration", "send_framed"]

@@ -1,0 +1,120 @@
+"""Hubble's Observer service over the ring."""
+
+import asyncio
+import struct
+import time
+
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from grpclib.server import Stream
+
+from rubin import __version__
+from rubin.api.framing import send_framed
+from rubin.api.namespaces import Namespaces, Rate
+from rubin.api.notifications import Notifications
+from rubin.api.reading import Reading
+from rubin.api.selection import selection_of
+from rubin.api.service import Service, streaming, unary
+from rubin.api.wakes import Wakes
+from rubin.model.batch import FlowBatch
+from rubin.store.ring import Ring
+from rubin.wire.flows import FlowEncoder, lost_response
+from rubin.wire.pb import observer_pb2 as pb
+
+SERVICE = "observer.Observer"
+VERSION = f"rubin v{__version__}"
+_ENCODERS = 4
+
+FlowStream = Stream[pb.GetFlowsRequest, pb.GetFlowsResponse]
+
+
+class Observer:
+    """Answers from a ring; `service()` is what a server registers."""
+
+    def __init__(self, ring: Ring, wakes: Wakes, notifications: Notifications, node_name: str) -> None:
+        self._ring, self._wakes, self._notifications, self._node_name = ring, wakes, notifications, node_name
+        self._started = time.monotonic_ns()
+        self._encoders: dict[tuple[str, ...], FlowEncoder] = {}
+        self._namespaces, self._rate = Namespaces(ring), Rate(ring)
+
+    def service(self) -> Service:
+        """The methods by Hubble's names."""
+        methods = {
+            "GetFlows": streaming(self.get_flows, pb.GetFlowsRequest, pb.GetFlowsResponse),
+            "GetAgentEvents": streaming(self.get_agent_events, pb.GetAgentEventsRequest, pb.GetAgentEventsResponse),
+            "GetDebugEvents": streaming(_get_debug_events, pb.GetDebugEventsRequest, pb.GetDebugEventsResponse),
+            "GetNodes": unary(_get_nodes, pb.GetNodesRequest, pb.GetNodesResponse),
+            "GetNamespaces": unary(self.get_namespaces, pb.GetNamespacesRequest, pb.GetNamespacesResponse),
+            "ServerStatus": unary(self.server_status, pb.ServerStatusRequest, pb.ServerStatusResponse),
+        }
+        return Service(SERVICE, methods)
+
+    def tick(self) -> None:
+        """To be called about once a second: what is kept up beside the requests."""
+        self._rate.sample()
+        self._namespaces.update()
+
+    async def get_flows(self, stream: FlowStream, request: pb.GetFlowsRequest) -> None:
+        """Flows and losses as Hubble's messages."""
+        selection = selection_of(request)
+        encoder = self._encoder(tuple(request.field_mask.paths))
+        await stream.send_initial_metadata()
+        async for batch in Reading(self._ring, self._wakes, selection, self._node_name):
+            await send_framed(stream, _messages(encoder, batch))
+
+    def _encoder(self, mask: tuple[str, ...]) -> FlowEncoder:
+        """The encoder of a field mask, kept for the next request: it remembers what it encoded."""
+        encoder = self._encoders.pop(mask, None) or FlowEncoder(mask or None, __version__)
+        self._encoders[mask] = encoder
+        if len(self._encoders) > _ENCODERS:
+            del self._encoders[next(iter(self._encoders))]
+        return encoder
+
+    async def get_agent_events(
+        self, stream: Stream[pb.GetAgentEventsRequest, pb.GetAgentEventsResponse], request: pb.GetAgentEventsRequest
+    ) -> None:
+        """What the agent did."""
+        async for event in self._notifications.select(request):
+            await stream.send_message(event)
+
+    async def get_namespaces(self, _request: pb.GetNamespacesRequest) -> pb.GetNamespacesResponse:
+        """The namespaces of the last hour's flows."""
+        while self._namespaces.update():
+            await asyncio.sleep(0)
+        held = [pb.Namespace(cluster=cluster, namespace=name) for cluster, name in self._namespaces.held()]
+        return pb.GetNamespacesResponse(namespaces=held)
+
+    async def server_status(self, _request: pb.ServerStatusRequest) -> pb.ServerStatusResponse:
+        """How much is held, how much was seen, how fast it comes."""
+        return pb.ServerStatusResponse(
+            num_flows=self._ring.held_flows,
+            max_flows=self._ring.capacity,
+            seen_flows=self._ring.next_row,
+            uptime_ns=time.monotonic_ns() - self._started,
+            version=VERSION,
+            flows_rate=self._rate.per_second(),
+        )
+
+
+async def _get_debug_events(
+    stream: Stream[pb.GetDebugEventsRequest, pb.GetDebugEventsResponse], request: pb.GetDebugEventsRequest
+) -> None:
+    """Nothing: our programs have no debug events."""
+    await stream.send_initial_metadata()
+    if request.follow:
+        await asyncio.Event().wait()
+
+
+async def _get_nodes(_request: pb.GetNodesRequest) -> pb.GetNodesResponse:
+    raise GRPCError(Status.UNIMPLEMENTED, "GetNodes not implemented")
+
+
+def _messages(encoder: FlowEncoder, batch: FlowBatch) -> bytes:
+    """The batch's losses and then its flows, each message with its gRPC head."""
+    parts = [_framed(lost_response(lost)) for lost in batch.lost] + encoder.encode(batch)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _framed(message: pb.GetFlowsResponse) -> bytes:
+    encoded = message.SerializeToString()
+    return struct.pack(">BI", 0, len(encoded)) + encoded

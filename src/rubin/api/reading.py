@@ -1,0 +1,168 @@
+"""The ring's flows as a request wants them: from where, until when, and what was missed on the way."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import numpy as np
+
+from rubin.api.selection import Selection
+from rubin.api.wakes import Wakes, within
+from rubin.model.batch import FlowBatch, Lost, empty
+from rubin.model.enums import LostSource
+from rubin.store.cursor import SPAN_ROWS, Cursor
+from rubin.store.ring import Ring
+
+_LOST_INTERVAL_S = 1.0
+_FIRST_SPAN_ROWS = 2_048
+
+
+class Reading:
+    """One request's way through the ring.
+
+    Async iteration gives batches of at most `rows` flows, in the ring's order, and gives way to the
+    loop after each. Losses come unfiltered, before the flows that followed them. Where the writer
+    was faster, a `HUBBLE_RING_BUFFER` loss says by how many rows, at most once a second.
+    """
+
+    def __init__(self, ring: Ring, wakes: Wakes, selection: Selection, node_name: str, rows: int = 4_096) -> None:
+        self._ring, self._wakes, self._selection, self._rows = ring, wakes, selection, rows
+        self._left = selection.number if selection.number and not selection.follow else None
+        self._missed = _Missed(node_name)
+
+    async def __aiter__(self) -> AsyncIterator[FlowBatch]:
+        end = None if self._selection.follow else self._ring.next_row
+        cursor = Cursor(self._ring, await first_row(self._ring, self._selection))
+        if end is not None:
+            async for batch in self._read(cursor, end):
+                yield batch
+        else:
+            with self._wakes:
+                async for batch in self._follow(cursor):
+                    yield batch
+        if lost := self._missed.take():
+            yield empty(lost=lost)
+
+    async def _read(self, cursor: Cursor, end: int | None) -> AsyncIterator[FlowBatch]:
+        """What there is."""
+        while self._left != 0 and (views := cursor.read(end)):
+            self._missed.add(cursor.take_overtaken())
+            for view in views:
+                for part in self._parts(view):
+                    yield part
+                    await asyncio.sleep(0)
+            if lost := self._missed.due():
+                yield empty(lost=lost)
+            await asyncio.sleep(0)
+        self._missed.add(cursor.take_overtaken())
+        if end is not None and cursor.row == end == self._ring.next_row and self._left != 0:
+            for view in cursor.losses_at_end():
+                yield view
+
+    async def _follow(self, cursor: Cursor) -> AsyncIterator[FlowBatch]:
+        """What there is and what comes, until the time that the request names."""
+        while True:
+            appended = self._wakes.appended()
+            over = self._over()
+            async for batch in self._read(cursor, None):
+                yield batch
+            if over:
+                return
+            await within(appended, self._patience())
+            if lost := self._missed.due():
+                yield empty(lost=lost)
+
+    def _over(self) -> bool:
+        until = self._selection.until_ns
+        return until is not None and time.time_ns() > until
+
+    def _patience(self) -> float | None:
+        """Seconds until something is to be done even if no flow comes."""
+        until = self._selection.until_ns
+        waits = [max(0.0, (until - time.time_ns()) / 1e9 + 0.001)] if until is not None else []
+        return min([*waits, *self._missed.patience()], default=None)
+
+    def _parts(self, view: FlowBatch) -> Iterator[FlowBatch]:
+        """The view's rows that are asked for, a few thousand at a time, each part with its losses."""
+        losses = sorted(view.lost, key=lambda lost: lost.time_ns)
+        view = view.without_lost()
+        rows = self._selection.rows(view) if len(view) else np.empty(0, np.intp)
+        count = len(view) if rows is None else len(rows)
+        if self._left is not None:
+            count = min(count, self._left)
+            self._left -= count
+        for start in range(0, count, self._rows):
+            stop = min(start + self._rows, count)
+            part = view.take(slice(start, stop) if rows is None else rows[start:stop])
+            last = stop == count
+            told = [lost for lost in losses if last or lost.time_ns <= part["time_ns"][-1]]
+            losses = losses[len(told) :]
+            yield part.with_lost(tuple(told)) if told else part
+        if losses:
+            yield empty(view.tables, tuple(losses))
+
+
+class _Missed:
+    """Rows that the reader did not get, gathered so that they are told at most once a second."""
+
+    def __init__(self, node_name: str) -> None:
+        self._node_name = node_name
+        self._rows = self._first_ns = self._last_ns = 0
+        self._told = -_LOST_INTERVAL_S
+
+    def add(self, rows: int) -> None:
+        if rows:
+            self._last_ns = time.time_ns()
+            self._first_ns = self._first_ns or self._last_ns
+            self._rows += rows
+
+    def patience(self) -> list[float]:
+        return [max(0.0, self._told + _LOST_INTERVAL_S - time.monotonic())] if self._rows else []
+
+    def due(self) -> tuple[Lost, ...]:
+        return self.take() if self._rows and time.monotonic() >= self._told + _LOST_INTERVAL_S else ()
+
+    def take(self) -> tuple[Lost, ...]:
+        if not self._rows:
+            return ()
+        lost = Lost(
+            LostSource.HUBBLE_RING_BUFFER,
+            self._rows,
+            time.time_ns(),
+            self._first_ns,
+            self._last_ns,
+            node_name=self._node_name,
+            place="ring reader",
+        )
+        self._rows = self._first_ns = 0
+        self._told = time.monotonic()
+        return (lost,)
+
+
+async def first_row(ring: Ring, selection: Selection) -> int:
+    """Where to begin reading: the oldest row held, the next to come, or that of the Nth newest match."""
+    if selection.number and not selection.first:
+        return await _row_of_last(ring, selection)
+    if selection.follow and selection.since_ns is None:
+        return ring.next_row
+    return ring.first_row
+
+
+async def _row_of_last(ring: Ring, selection: Selection) -> int:
+    end, left, span = ring.next_row, selection.number, _FIRST_SPAN_ROWS
+    if not selection.chooses:
+        return max(ring.first_row, end - left)
+    while end > ring.first_row:
+        start = max(ring.first_row, end - span)
+        for view in reversed(list(ring.scan(start, end))):
+            rows = selection.rows(view)
+            found = len(view) if rows is None else len(rows)
+            if found >= left:
+                return end - len(view) + (found - left if rows is None else int(rows[found - left]))
+            left -= found
+            end -= len(view)
+        if end > start:  # the writer took the rest meanwhile
+            break
+        span = min(2 * span, SPAN_ROWS)
+        await asyncio.sleep(0)
+    return end

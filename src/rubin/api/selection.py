@@ -1,0 +1,89 @@
+"""What a GetFlows request asks for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from rubin.errors import UsageError
+from rubin.model.batch import FlowBatch
+from rubin.model.filter import Filters, FlowFilter
+from rubin.wire.filters import filter_from_proto
+from rubin.wire.pb.observer_pb2 import GetFlowsRequest
+
+_LEAST_NS, _GREATEST_NS = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which flows, from where, and whether to stay for new ones.
+
+    `number` 0: no limit, and with `follow` only new flows. `first`: the oldest, else the newest.
+    Both times belong to the range; None is no limit. `filters` None: every flow.
+    """
+
+    filters: Filters | None = None
+    number: int = 0
+    first: bool = False
+    follow: bool = False
+    since_ns: int | None = None
+    until_ns: int | None = None
+
+    def rows(self, batch: FlowBatch) -> npt.NDArray[np.intp] | None:
+        """The rows asked for, in order; None where it is all of them."""
+        mask = self._in_time(batch)
+        if self.filters is None:
+            return None if mask is None or mask.all() else np.flatnonzero(mask)
+        if mask is None or mask.all():
+            return np.flatnonzero(self.filters.mask(batch))
+        within = np.flatnonzero(mask)
+        return within[self.filters.mask(batch.take(within))] if len(within) else within
+
+    @property
+    def chooses(self) -> bool:
+        """Whether some flows are left out."""
+        return self.filters is not None or self.since_ns is not None or self.until_ns is not None
+
+    def _in_time(self, batch: FlowBatch) -> npt.NDArray[np.bool_] | None:
+        mask: npt.NDArray[np.bool_] | None = None
+        if self.since_ns is not None:
+            mask = batch["time_ns"] >= self.since_ns
+        if self.until_ns is not None:
+            early = batch["time_ns"] <= self.until_ns
+            mask = early if mask is None else mask & early
+        return mask
+
+
+def selection_of(request: GetFlowsRequest) -> Selection:
+    """The request as a selection. Raises UsageError, which says what is wrong with the request."""
+    if request.first and request.follow:
+        raise UsageError("first cannot be specified with follow", "first alone, or follow with a number")
+    return Selection(
+        filters=filters_of(
+            [filter_from_proto(message) for message in request.whitelist],
+            [filter_from_proto(message) for message in request.blacklist],
+        ),
+        number=request.number,
+        first=request.first,
+        follow=request.follow,
+        since_ns=time_ns(request.since) if request.HasField("since") else None,
+        until_ns=time_ns(request.until) if request.HasField("until") else None,
+    )
+
+
+def filters_of(allow: Sequence[FlowFilter], deny: Sequence[FlowFilter]) -> Filters | None:
+    """Compiled filters, None where there are none. CEL is loaded only where a filter uses it."""
+    if not allow and not deny:
+        return None
+    if any(one.cel_expression for one in (*allow, *deny)):
+        from rubin.wire.cel import compile_cel
+
+        return Filters(allow, deny, compile_cel)
+    return Filters(allow, deny)
+
+
+def time_ns(timestamp: Timestamp) -> int:
+    """Nanoseconds since the epoch, at most what a column holds."""
+    return max(_LEAST_NS, min(_GREATEST_NS, timestamp.seconds * 1_000_000_000 + timestamp.nanos))

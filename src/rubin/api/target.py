@@ -1,0 +1,97 @@
+"""Which server a client talks to, and how: Hubble's targets and flags."""
+
+import base64
+import ssl
+from dataclasses import dataclass
+
+from rubin.api.listen import host_and_port
+from rubin.errors import RubinError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Hubble's server flags under their names."""
+
+    server: str = "localhost:4245"
+    """`host:port`, `tls://host:port` or `unix:///path`."""
+    timeout_s: float = 5.0
+    """For the connection."""
+    request_timeout_s: float = 12.0
+    """For an answer that is no stream."""
+    tls: bool = False
+    tls_allow_insecure: bool = False
+    tls_ca_cert_files: tuple[str, ...] = ()
+    tls_client_cert_file: str = ""
+    tls_client_key_file: str = ""
+    tls_server_name: str = ""
+    basic_auth_username: str = ""
+    basic_auth_password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to connect: `path` is a Unix socket, else host and port."""
+
+    text: str
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    tls: bool = False
+
+
+def target_of(settings: ClientSettings) -> Target:
+    """The server's address, understood. Raises UsageError."""
+    text = settings.server
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        path = path.removeprefix("//")
+        if not path:
+            raise UsageError(f"'{text}' names no socket", "e.g. unix:///run/rubin/rubin.sock")
+        return Target(text, path=path, tls=settings.tls)
+    address = text.removeprefix("tls://")
+    if "://" in address:
+        raise UsageError(f"'{text}' is no server address", "host:port, tls://host:port or unix:///path")
+    host, port = host_and_port(address)
+    return Target(text, host or "localhost", port, tls=settings.tls or text.startswith("tls://"))
+
+
+def tls_context(settings: ClientSettings, target: Target) -> ssl.SSLContext | None:
+    """How to encrypt; None where it is not wanted. Raises UsageError for settings that do not fit together."""
+    certificate, key = settings.tls_client_cert_file, settings.tls_client_key_file
+    if bool(certificate) != bool(key):
+        raise UsageError(
+            "certificate and private key are both required for client authentication",
+            "--tls-client-cert-file and --tls-client-key-file",
+        )
+    if not target.tls:
+        if certificate or settings.tls_ca_cert_files or settings.basic_auth_username:
+            raise UsageError("transport layer security required", "--tls, or tls:// before the server")
+        return None
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["h2"])
+    try:
+        if settings.tls_ca_cert_files:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # these and not the system's
+            context.set_alpn_protocols(["h2"])
+            for file in settings.tls_ca_cert_files:
+                context.load_verify_locations(file)
+        if certificate:
+            context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise RubinError(
+            f"cannot use the TLS files: {error}", "PEM files that are readable and belong together"
+        ) from error
+    if settings.tls_allow_insecure:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def authorization(settings: ClientSettings) -> dict[str, str]:
+    """The header of each request that says who asks. Raises UsageError where half of it is missing."""
+    username, password = settings.basic_auth_username, settings.basic_auth_password
+    if bool(username) != bool(password):
+        raise UsageError("username and password are both required", "--basic-auth-username and --basic-auth-password")
+    if not username:
+        return {}
+    token = base64.b64encode(f"{username}:{password}".encode()).decode()
+    return {"authorization": f"Basic {token}"}

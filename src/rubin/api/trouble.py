@@ -1,0 +1,97 @@
+"""What went wrong with a server, as a sentence and a way on."""
+
+import socket
+import ssl
+
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError, StreamTerminatedError
+
+from rubin.api.framing import NotGRPC, ProtocolError
+from rubin.api.target import ClientSettings, Target
+from rubin.errors import RubinError, UsageError
+
+TROUBLES = (OSError, GRPCError, StreamTerminatedError, NotGRPC, ProtocolError, TimeoutError)
+
+_WAY_ON = "\n  try: "  # as errors.RubinError writes it
+_ANOTHER = "is the agent running (`rubin agent`)? --server names another"
+_CREDENTIALS = "--basic-auth-username and --basic-auth-password, or --tls-client-cert-file and --tls-client-key-file"
+
+
+def explained(error: BaseException, target: Target, settings: ClientSettings) -> RubinError:
+    """One of TROUBLES as an error for people."""
+    match error:
+        case GRPCError():
+            return _answered(error, target, settings)
+        case NotGRPC():
+            return _no_grpc(error, target)
+        case ssl.SSLCertVerificationError():
+            reason = f"the certificate of {target.text} is not trusted: {error.verify_message}"
+            return RubinError(reason, "--tls-ca-cert-files names its CA, --tls-server-name the name it carries")
+        case ssl.SSLError():
+            return _tls(error, target)
+        case StreamTerminatedError() | ProtocolError():
+            return RubinError(f"{target.text} ended the connection: {error}", "ask again; the server's log says why")
+        case TimeoutError():
+            return RubinError(f"{target.text} does not answer within {settings.timeout_s:g} s", _ANOTHER)
+    return _unreachable(error, target)
+
+
+def _unreachable(error: BaseException, target: Target) -> RubinError:
+    """The connection did not come about."""
+    match error:
+        case socket.gaierror():
+            return RubinError(f"host '{target.host}' is not known", "check the name in --server")
+        case FileNotFoundError():
+            return RubinError(f"there is no socket {target.path}", _ANOTHER)
+        case PermissionError():
+            return RubinError(f"not allowed to connect to {target.text}", "as root, or in the group of the socket")
+        case ConnectionRefusedError():
+            return RubinError(f"cannot reach {target.text}: connection refused", _ANOTHER)
+    return RubinError(f"cannot reach {target.text}: {getattr(error, 'strerror', None) or error}", _ANOTHER)
+
+
+def _no_grpc(error: NotGRPC, target: Target) -> RubinError:
+    """What spoke first was no HTTP/2 server."""
+    if isinstance(error.cause, ssl.SSLError):
+        return _tls(error.cause, target)
+    if error.greeting.startswith(b"\x15\x03"):  # a TLS alert
+        return RubinError(f"{target.text} wants TLS", f"--tls, or --server tls://{target.text}")
+    if error.greeting.startswith(b"HTTP/"):
+        return RubinError(f"{target.text} is a web server, not a Hubble server", "another --server")
+    if not error.greeting:
+        sentence = f"{target.text} hung up without a word: it may want TLS, or be no Hubble server"
+        return RubinError(sentence, "tls:// before the server, or another --server")
+    return RubinError(f"{target.text} does not speak gRPC", "another --server")
+
+
+def _tls(error: ssl.SSLError, target: Target) -> RubinError:
+    reason = (error.reason or str(error)).replace("_", " ").lower()
+    if "certificate required" in reason or "handshake failure" in reason:
+        return RubinError(f"{target.text} wants a client certificate", _CREDENTIALS)
+    if ("alert" in reason and "certificate" in reason) or "unknown ca" in reason:
+        return RubinError(f"{target.text} does not accept the client certificate: {reason}", _CREDENTIALS)
+    if "wrong version" in reason or "record layer" in reason or "eof" in reason:
+        return RubinError(f"{target.text} does not speak TLS", "leave out --tls and tls://")
+    return RubinError(f"TLS with {target.text} failed: {reason}", "check --tls-ca-cert-files and --tls-server-name")
+
+
+def _answered(error: GRPCError, target: Target, settings: ClientSettings) -> RubinError:
+    """The server spoke gRPC, and refused."""
+    sentence, _, way_on = (error.message or "").partition(_WAY_ON)
+    if sentence.startswith("Received :status") and error.status is not Status.UNAUTHENTICATED:
+        return RubinError(f"{target.text} speaks HTTP/2 but no gRPC ({sentence})", "another --server")
+    match error.status:
+        case Status.INVALID_ARGUMENT:
+            return UsageError(sentence, way_on)
+        case Status.UNAUTHENTICATED | Status.PERMISSION_DENIED:
+            return RubinError(
+                f"{target.text} does not let you in: {sentence or error.status.name.lower()}", _CREDENTIALS
+            )
+        case Status.UNIMPLEMENTED:
+            return RubinError(f"{target.text} does not offer this: {sentence}", "a node's own server, or a relay")
+        case Status.DEADLINE_EXCEEDED:
+            late = f"{target.text} did not answer within {settings.request_timeout_s:g} s"
+            return RubinError(late, "a longer --request-timeout")
+        case Status.UNAVAILABLE:
+            return RubinError(f"{target.text} is not available: {sentence}", _ANOTHER)
+    return RubinError(f"{target.text} answered {error.status.name}: {sentence}", way_on or "the server's log says more")
