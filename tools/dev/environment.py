@@ -12,14 +12,15 @@ from tools.dev.say import ROOT, Stop, quietly, step
 
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-LOCKS = {"run": "requirements.lock", "dev": "requirements-dev.lock"}
+LOCKS = {"run": "requirements.lock", "dev": "requirements-dev.lock", "vm": "requirements-vm.lock"}
+HELD_BY = {"run": ("run", "dev"), "dev": ("dev",), "vm": ("vm",)}  # dev holds all of run
 
 
 def need(kind: str) -> None:
-    """Makes .venv hold what `kind` ("run" or "dev"; dev holds all of run) locks, and the command `rubin`."""
+    """Makes .venv hold what `kind` ("run", "dev" or "vm") locks, and the command `rubin`."""
     if not _works():
         _create()
-    if any(_stamp(has).exists() and _stamp(has).read_text() == _fingerprint(has) for has in {kind, "dev"}):
+    if any(_stamp(has).exists() and _stamp(has).read_text() == _fingerprint(has) for has in HELD_BY[kind]):
         return
     lock = ROOT / LOCKS[kind]
     with step(f"installing {lock.name} into .venv"):

@@ -8,11 +8,23 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.dev import environment
+from tools.dev import environment, guest
 from tools.dev.say import BUILD, ROOT, say
 
 STOPPED_AFTER = 2  # times its budget
 NO_TESTS = 5  # pytest's exit code where nothing was collected
+
+
+@dataclass(frozen=True)
+class Tier:
+    """Directories of tests, what they may take, and what they need; `kernel`: in a guest of that series."""
+
+    name: str
+    folders: tuple[str, ...]
+    budget_s: int
+    root: bool = False
+    packages: tuple[str, ...] = ()
+    kernel: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,17 +45,20 @@ class Result:
         return self.exit_code in (0, NO_TESTS) and self.seconds <= self.budget_s
 
 
-def run(name: str, folders: tuple[str, ...], budget_s: int, arguments: list[str]) -> Result:
-    """Runs pytest over `folders`, its output going where ours goes."""
-    say(f"tier {name} (at most {budget_s} s)")
-    report = BUILD / "tests" / f"{name}.xml"
+def run(tier: Tier, arguments: list[str]) -> Result:
+    """Runs pytest over the tier's folders, its output going where ours goes."""
+    say(f"tier {tier.name} (at most {tier.budget_s} s)")
+    report = BUILD / "tests" / f"{tier.name}.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
-    command = [environment.command("pytest"), f"--junitxml={report}", "-o", f"cache_dir=build/pytest-{name}"]
+    words = [*tier.folders, f"--junitxml={report}", *arguments]
     begin = time.monotonic()
-    exit_code = _call([*command, *folders, *arguments], budget_s * STOPPED_AFTER)
-    seconds = time.monotonic() - begin
-    return Result(name, exit_code, seconds, budget_s, *_counts(report))
+    if tier.kernel:
+        exit_code = guest.run(tier.kernel, guest.pytest_command(*words), tier.budget_s)
+    else:
+        command = [environment.command("pytest"), "-o", f"cache_dir=build/pytest-{tier.name}", *words]
+        exit_code = _call(command, tier.budget_s * STOPPED_AFTER)
+    return Result(tier.name, exit_code, time.monotonic() - begin, tier.budget_s, *_counts(report))
 
 
 def report(results: list[Result]) -> int:

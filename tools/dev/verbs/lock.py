@@ -1,9 +1,13 @@
 """chooses new versions of the Python packages and writes the lock files"""
 
 from tools.dev import environment
-from tools.dev.say import BUILD, ROOT, Stop, quietly, step
+from tools.dev.say import BUILD, Stop, quietly, step
 
-GROUPS = {"run": ("build",), "dev": ("build", "dev")}
+GROUPS = {
+    "run": ("pyproject.toml", "--group", "build"),
+    "dev": ("pyproject.toml", "--group", "build", "--group", "dev"),
+    "vm": ("--group", "vm"),
+}
 OPTIONS = "--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade"
 
 
@@ -15,22 +19,9 @@ def main(arguments: list[str]) -> int:
     unreachable = Stop("no versions can be chosen", "is the package index reachable?")
     with step("fetching uv"):
         quietly([environment.PYTHON, "-m", "pip", "install", "--quiet", "--target", uv, "uv"], unreachable)
-    for kind, groups in GROUPS.items():
+    for kind, words in GROUPS.items():
         lock = environment.LOCKS[kind]
-        words = [word for group in groups for word in ("--group", group)]
+        command = [str(uv / "bin" / "uv"), "pip", "compile", *words, *OPTIONS.split(), "--quiet", "--output-file", lock]
         with step(f"writing {lock}"):
-            quietly(
-                [
-                    uv / "bin" / "uv",
-                    "pip",
-                    "compile",
-                    ROOT / "pyproject.toml",
-                    *words,
-                    *OPTIONS.split(),
-                    "-q",
-                    "-o",
-                    lock,
-                ],
-                unreachable,
-            )
+            quietly(command, unreachable)
     return 0

@@ -1,73 +1,59 @@
-"""the tests [unit golden kernel end_to_end] [-- pytest's arguments]; all tiers by default"""
+"""the tests [unit golden kernel end_to_end kernel_6.1 kernel_6.12] [-- pytest's arguments]; all tiers by default"""
 
 import os
-import sys
-from dataclasses import dataclass
 
-from tools.dev import debian, machine, setup, tiers
+from tools.dev import debian, environment, machine, setup, tiers
 from tools.dev.say import ROOT, Stop
-
-
-@dataclass(frozen=True)
-class Tier:
-    """A directory of tests, what it may take, and what it needs."""
-
-    folders: tuple[str, ...]
-    budget_s: int
-    root: bool = False
-    packages: tuple[str, ...] = ()
-
+from tools.dev.tiers import Tier
 
 APART = ("golden", "kernel", "end_to_end")
-
-
-def _unit_folders() -> tuple[str, ...]:
-    return tuple(
-        f"tests/{path.name}"
-        for path in sorted((ROOT / "tests").iterdir())
-        if path.name not in APART and _has_tests(path.name)
-    )
-
-
-def _has_tests(name: str) -> bool:
-    path = ROOT / "tests" / name
-    return path.name.startswith("test_") if path.is_file() else any(path.rglob("test_*.py"))
-
-
-TIERS = {
-    "unit": Tier(_unit_folders(), budget_s=240),
-    "golden": Tier(("tests/golden",), budget_s=120),
-    "kernel": Tier(("tests/kernel",), budget_s=420, root=True, packages=("world", "test")),
-    "end_to_end": Tier(("tests/end_to_end",), budget_s=600, root=True, packages=("world", "test")),
-}
 
 
 def main(arguments: list[str]) -> int:
     """0 when every test of every tier asked for passed, within the tiers' times."""
     names, pytest_arguments = _parse(arguments)
-    chosen = {name: TIERS[name] for name in names}
-    if any(tier.root for tier in chosen.values()) and os.geteuid() != 0:
-        raise Stop("the tiers kernel and end_to_end need root", "sudo ./dev test, or: ./dev test unit golden")
-    if any(tier.root for tier in chosen.values()):
+    chosen = [tier for tier in _tiers() if tier.name in names]
+    if any(tier.root for tier in chosen):
+        if os.geteuid() != 0:
+            raise Stop("the tiers kernel and end_to_end need root", "sudo ./dev test, or: ./dev test unit golden")
         machine.need_agent()
-    setup.need("dev", *dict.fromkeys(group for tier in chosen.values() for group in tier.packages))
+    setup.need("dev", *dict.fromkeys(group for tier in chosen for group in tier.packages))
+    if any(tier.kernel for tier in chosen):
+        environment.need("vm")
     os.environ["PATH"] = debian.SYSTEM_PATH
-    results = [
-        tiers.run(name, tier.folders, tier.budget_s, pytest_arguments)
-        for name, tier in chosen.items()
-        if tier.folders and any(_has_tests(folder.removeprefix("tests/")) for folder in tier.folders)
+    return tiers.report([tiers.run(tier, pytest_arguments) for tier in chosen if tier.folders])
+
+
+def _tiers() -> list[Tier]:
+    """The quick ones first. A guest boots in 20 s and then runs about ten times slower than this machine."""
+    world = ("world", "test")
+    return [
+        Tier("unit", _unit_folders(), budget_s=240),
+        Tier("golden", _existing("golden"), budget_s=120),
+        Tier("kernel", _existing("kernel"), budget_s=420, root=True, packages=world),
+        Tier("end_to_end", _existing("end_to_end"), budget_s=600, root=True, packages=world),
+        Tier("kernel_6.1", _existing("kernel"), budget_s=600, root=True, packages=(*world, "vm"), kernel="6.1"),
+        Tier("kernel_6.12", _existing("kernel"), budget_s=600, root=True, packages=(*world, "vm"), kernel="6.12"),
     ]
-    return tiers.report(results)
+
+
+def _unit_folders() -> tuple[str, ...]:
+    names = sorted(path.name for path in (ROOT / "tests").iterdir() if path.name not in APART)
+    return tuple(folder for name in names for folder in _existing(name))
+
+
+def _existing(name: str) -> tuple[str, ...]:
+    """`tests/name` where it is, or holds, a file of tests."""
+    path = ROOT / "tests" / name
+    has_tests = name.startswith("test_") if path.is_file() else any(path.rglob("test_*.py"))
+    return (f"tests/{name}",) if has_tests else ()
 
 
 def _parse(arguments: list[str]) -> tuple[list[str], list[str]]:
+    known = [tier.name for tier in _tiers()]
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     names, rest = arguments[:cut], arguments[cut + 1 :]
     for name in names:
-        if name not in TIERS:
-            raise Stop(f"there is no tier {name!r}", f"some of {', '.join(TIERS)}; pytest's arguments after --", 2)
-    return names or list(TIERS), rest
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        if name not in known:
+            raise Stop(f"there is no tier {name!r}", f"some of {', '.join(known)}; pytest's arguments after --", 2)
+    return names or known, rest
