@@ -26,7 +26,7 @@
  *
  *  map                 type                 in                          what
  *  flows               ringbuf, 16 MiB      all but owners              struct flow_record, nothing else
- *  losses              per-CPU array        all but owners              [enum loss] struct loss
+ *  losses              per-CPU array        all but owners              [enum loss_place] struct loss
  *  tallies             per-CPU array        all but owners              [enum tally] u64, nothing is lost here
  *  owners              sk_storage           owners, sockets, drops      struct owner of sockets that bound a port
  *  listeners           LRU hash             owners, sockets             struct listener -> u8
@@ -88,7 +88,7 @@ struct settings {
 };
 _Static_assert(sizeof(struct settings) == 112, "user space writes the same layout, by BTF");
 
-enum loss { /* places where counts are lost; each with what was lost there */
+enum loss_place { /* places where counts are lost; each with what was lost there */
 	LOSS_SOCKETS = 0, /* no room in the ring for a record of the socket vantage (TCP's included) */
 	LOSS_INTERFACES = 1, /* the same of the interface vantage */
 	LOSS_DROPS = 2, /* the same of kernel drops */

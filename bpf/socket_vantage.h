@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The socket vantage's table, and what its records say beside addresses and counts. */
+#pragma once
+
+#include "owner.h"
+
+TABLE(socket_entries, socket_details);
+
+#define ENTRIES (&socket_entries)
+#define DETAILS (&socket_details)
+#define MASK (settings.socket_mask)
+#define PLACE LOSS_SOCKETS
+#define MALFORMED_PLACE LOSS_MALFORMED_SOCKETS
+#define EVICTED TALLY_EVICTED_SOCKETS
+#define TELLS_TCP_LIFE 1
+
+/* The receive side of this vantage is a send point in Hubble's sense: nothing is suppressed. */
+static __always_inline bool is_suppressed(const int direction)
+{
+	return false;
+}
+
+static __always_inline void describe_point(struct flow_record *record, int direction)
+{
+	record->point = direction == OUT ? 3 : 101; /* to-stack, to-endpoint */
+	record->direction = direction == OUT ? 2 : 1; /* egress, ingress */
+}
+
+static __always_inline void describe_owner(struct flow_record *record, const struct owner *owner)
+{
+	record->pid = owner->pid;
+	record->cgroup_id = owner->cgroup_id;
+	if (!owner->pid)
+		return;
+	record->uid = owner->uid;
+	__builtin_memcpy(record->comm, owner->comm, sizeof(record->comm));
+}
+
+static __always_inline void describe(struct flow_record *record, const struct details *details, int direction)
+{
+	describe_point(record, direction);
+	describe_owner(record, &details->owner);
+}
+
+/* The tag of a connected socket, from any program that has its BTF pointer. */
+static __always_inline __u64 tag_of_socket(struct sock *sk)
+{
+	address local = {}, remote = {};
+	struct sock_common *common = &sk->__sk_common;
+	__u16 port = bpf_ntohs(((struct inet_sock *)sk)->inet_sport);
+	__u32 first = sk->__sk_common.skc_daddr;
+
+	if (!sk->__sk_common.skc_dport)
+		return 0;
+	/* An IPv6 socket that talks IPv4 has both; packets of it are IPv4. */
+	if (sk->__sk_common.skc_family == AF_INET || first) {
+		local[1] = mapped(sk->__sk_common.skc_rcv_saddr);
+		remote[1] = mapped(first);
+		return tag_of(true, local, remote, port, bpf_ntohs(sk->__sk_common.skc_dport), sk->sk_protocol,
+			      sk->__sk_common.skc_net.net->net_cookie);
+	}
+	if (sk->__sk_common.skc_family != AF_INET6)
+		return 0;
+	local[0] = two(common->skc_v6_rcv_saddr.word[0], common->skc_v6_rcv_saddr.word[1]);
+	local[1] = two(common->skc_v6_rcv_saddr.word[2], common->skc_v6_rcv_saddr.word[3]);
+	remote[0] = two(common->skc_v6_daddr.word[0], common->skc_v6_daddr.word[1]);
+	remote[1] = two(common->skc_v6_daddr.word[2], common->skc_v6_daddr.word[3]);
+	return tag_of(false, local, remote, port, bpf_ntohs(sk->__sk_common.skc_dport), sk->sk_protocol,
+		      sk->__sk_common.skc_net.net->net_cookie);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The kernel's types, only the fields that we read; libbpf finds where they are in the running
+ * kernel (CO-RE). A field that some kernel lacks is read behind bpf_core_field_exists. */
+#pragma once
+
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#define RELOCATED __attribute__((preserve_access_index))
+
+#define AF_INET 2
+#define AF_INET6 10
+#define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86dd
+#define ETH_P_8021Q 0x8100
+#define ETH_P_8021AD 0x88a8
+#define TCX_NEXT -1 /* TC_ACT_UNSPEC as well */
+#define SOCKET_LISTENS 10 /* TCP_LISTEN */
+
+typedef __u64 address[2]; /* network order, IPv4 mapped into IPv6, as in struct flow_record */
+
+struct net {
+	__u64 net_cookie;
+} RELOCATED;
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct in6_words { /* struct in6_addr, read as words */
+	__u32 word[4];
+};
+
+struct sock_common {
+	__u32 skc_daddr;
+	__u32 skc_rcv_saddr;
+	__u16 skc_dport; /* network order */
+	__u16 skc_num;   /* host order */
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	possible_net_t skc_net;
+	struct in6_words skc_v6_daddr;
+	struct in6_words skc_v6_rcv_saddr;
+	struct {
+		__s64 counter;
+	} skc_cookie;
+} RELOCATED;
+
+typedef struct {
+	int owned;
+} RELOCATED socket_lock_t;
+
+struct file;
+
+struct socket {
+	struct file *file;
+} RELOCATED;
+
+struct sock {
+	struct sock_common __sk_common;
+	socket_lock_t sk_lock;
+	__u16 sk_protocol;
+	struct socket *sk_socket;
+} RELOCATED;
+
+struct inet_sock {
+	struct sock sk;
+	__u16 inet_sport; /* network order; still there when skc_num has been given back */
+} RELOCATED;
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+} RELOCATED;
+
+struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+	__u32 srtt_us; /* eighths */
+} RELOCATED;
+
+struct net_device {
+	int ifindex;
+	possible_net_t nd_net;
+} RELOCATED;
+
+struct sk_buff {
+	struct sock *sk;
+	struct net_device *dev;
+	unsigned char *head;
+	unsigned char *data;
+	unsigned int len;
+	__u16 network_header;
+	__u16 protocol;
+	int skb_iif;
+} RELOCATED;
+
+struct kernfs_node {
+	__u64 id;
+} RELOCATED;
+
+struct cgroup {
+	struct kernfs_node *kn;
+} RELOCATED;
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+} RELOCATED;
+
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
+} RELOCATED;
+
+struct task_struct {
+	int tgid;
+	const struct cred *cred;
+	char comm[16];
+	struct css_set *cgroups;
+} RELOCATED;
