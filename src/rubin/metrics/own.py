@@ -1,0 +1,82 @@
+"""The agent's own figures: read from callables when somebody asks, so that they cost nothing between."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rubin.metrics.series import Family, written
+
+Sample = tuple[tuple[str, ...], float]
+Read = Callable[[], Iterable[Sample]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One family: `read` gives (label values, number) pairs."""
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    help: str
+    labels: tuple[str, ...]
+    read: Read
+
+    def family(self) -> Family:
+        """The family as it is now."""
+        lines = []
+        for values, number in self.read():
+            label = written(self.labels, values)
+            braces = f"{{{label}}}" if label else ""
+            lines.append(f"{self.name}{braces} {number:.17g}")
+        return Family(self.name, self.kind, self.help, lines)
+
+
+# fmt: off
+_NAMES: dict[str, tuple[str, Literal["counter", "gauge"], tuple[str, ...], str]] = {
+    "program_run_ns": ("rubin_program_run_nanoseconds_total", "counter", ("program",), "Time that a kernel program ran"),
+    "program_runs": ("rubin_program_runs_total", "counter", ("program",), "How often a kernel program ran"),
+    "stage_seconds": ("rubin_stage_cpu_seconds_total", "counter", ("stage",), "CPU time of a stage or sink of the line"),
+    "stage_failures": ("rubin_stage_failures_total", "counter", ("stage",), "Batches with which a stage or sink of the line failed"),
+    "queue_length": ("rubin_queue_length", "gauge", ("queue",), "What waits in a queue"),
+    "ring_fill": ("rubin_ring_fill_ratio", "gauge", ("ring",), "How full a ring is, 0 to 1"),
+    "memory_bytes": ("rubin_memory_resident_bytes", "gauge", (), "Resident memory of the agent"),
+    "map_memory_bytes": ("rubin_kernel_map_memory_bytes", "gauge", ("map",), "Memory of a kernel map"),
+    "flows": ("rubin_flows_total", "counter", (), "Flows that the line took"),
+    "subscribers": ("rubin_subscribers", "gauge", (), "Clients that follow flows"),
+    "info": ("rubin_build_info", "gauge", ("version",), "1, with the version of the agent"),
+}
+# fmt: on
+
+
+class Own:
+    """Figures by their names; the agent gives a callable for each that it has."""
+
+    def __init__(self) -> None:
+        self._figures: list[Figure] = []
+
+    def give(self, figure: str, read: Read) -> None:
+        """Serve one of the figures that are known by a short name (`queue_length`, …)."""
+        name, kind, labels, text = _NAMES[figure]
+        self.add(Figure(name, kind, text, labels, read))
+
+    def add(self, figure: Figure) -> None:
+        """Serve a figure."""
+        self._figures.append(figure)
+
+    def families(self) -> Iterator[Family]:
+        """All figures as they are now."""
+        for figure in self._figures:
+            yield figure.family()
+
+
+def one(read: Callable[[], float]) -> Read:
+    """A figure without labels."""
+    return lambda: [((), read())]
+
+
+def by_name(read: Callable[[], Iterable[tuple[str, float]]]) -> Read:
+    """A figure with one label out of (name, number) pairs."""
+    return lambda: [((name,), number) for name, number in read()]
+
+
+FIGURES: Sequence[str] = tuple(_NAMES)
+"""The short names."""

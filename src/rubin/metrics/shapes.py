@@ -1,0 +1,91 @@
+"""What several metrics ask of a row, as small numbers, and the words for these numbers."""
+
+import numpy as np
+import numpy.typing as npt
+
+from rubin.metrics.lookup import Lookup
+from rubin.model.batch import FlowBatch
+from rubin.model.enums import EventType, IPVersion, Protocol, TracePoint, Verdict
+from rubin.model.tables import Contents
+
+U64 = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
+
+PROTOCOLS = ("Unknown L4", "TCP", "UDP", "ICMPv4", "ICMPv6", "SCTP", "VRRP", "IGMP")
+_UNKNOWN_FLOW = len(PROTOCOLS)
+_L7 = _UNKNOWN_FLOW + 1
+FLOW_PROTOCOLS = (*PROTOCOLS, "Unknown flow", "Unknown L7", "DNS", "HTTP")
+"""Hubble's FlowProtocol, by the number that `flow_protocol` gives."""
+
+_HAS_L4 = (EventType.DROP, EventType.TRACE, EventType.POLICY_VERDICT, EventType.CAPTURE)
+
+
+def _table(size: int, default: int, entries: dict[int, int]) -> U64:
+    table = np.full(size, default, np.uint64)
+    for index, value in entries.items():
+        table[index] = value
+    return table
+
+
+_PROTOCOL = _table(
+    256, 0, {Protocol[name]: number for number, name in enumerate(PROTOCOLS) if name in Protocol.__members__}
+)
+_PLAIN = _table(256, 0, {int(event): 1 for event in _HAS_L4}).astype(np.bool_)
+
+
+def _kind(contents: Contents) -> int:
+    if contents.dns is not None:
+        return 1
+    return 2 if contents.http is not None else 0
+
+
+_l7_kind = Lookup("contents", _kind)
+
+
+def l7_kind(batch: FlowBatch) -> U64:
+    """(n,) uint64: 1 where the row carries DNS, 2 HTTP, 0 nothing or another protocol."""
+    return _l7_kind(batch.tables)[batch["contents"]]
+
+
+def protocol(batch: FlowBatch) -> U64:
+    """(n,) uint64: the row's index in PROTOCOLS."""
+    return _PROTOCOL[batch["protocol"]]
+
+
+def flow_protocol(batch: FlowBatch) -> U64:
+    """(n,) uint64: the row's index in FLOW_PROTOCOLS."""
+    numbers = protocol(batch)
+    events = batch["event_type"]
+    others = np.flatnonzero(~_PLAIN[events])
+    if len(others):
+        numbers[others] = _UNKNOWN_FLOW
+        l7 = others[events[others] == EventType.L7]
+        if len(l7):
+            numbers[l7] = l7_kind(batch)[l7] + np.uint64(_L7)
+    return numbers
+
+
+def passed(batch: FlowBatch) -> Mask:
+    """(n,) bool: which rows were let through."""
+    verdict = batch["verdict"]
+    return np.asarray((verdict == Verdict.FORWARDED) | (verdict == Verdict.REDIRECTED), np.bool_)
+
+
+def verdict_word(number: int) -> str:
+    """`FORWARDED`; a number that is no verdict reads as itself."""
+    return Verdict(number).name if number in _VERDICTS else str(number)
+
+
+def family_word(number: int) -> str:
+    """`IPv4`, `IPv6`."""
+    return IPVersion(number).name if number in _FAMILIES else str(number)
+
+
+_VERDICTS = frozenset(Verdict)
+_FAMILIES = frozenset(IPVersion)
+_POINTS = {point.sub_type: point.name.lower().replace("_", "-") for point in TracePoint if point}
+
+
+def point_word(sub_type: int) -> str:
+    """`to-stack`; "" for a point that Hubble does not know."""
+    return _POINTS.get(sub_type, "")
