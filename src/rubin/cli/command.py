@@ -87,8 +87,7 @@ def overview(commands: Sequence[tuple[str, str]], flags: Sequence[Flag]) -> str:
 
 def _head(flag: Flag) -> str:
     short = f"-{flag.short}, " if flag.short else "    "
-    value = "" if flag.bare_text is not None else f" {flag.kind if flag.kind != 'filter' else 'value'}"
-    return f"{short}--{flag.name}{value}"
+    return f"{short}--{flag.name} {flag.meta}".rstrip()
 
 
 def _told(flag: Flag) -> str:

@@ -27,6 +27,7 @@ class Flag:
     short: str = ""
     bare: str | None = None
     group: str = "Other"
+    metavar: str = ""
     values: tuple[str, ...] = ()
     """What completion offers; for kind `choice` nothing else is taken."""
     is_setting: bool = False
@@ -37,6 +38,11 @@ class Flag:
     def bare_text(self) -> str | None:
         """The value of the flag that stands alone; None when it takes the next word."""
         return "true" if self.kind == "yes" else self.bare
+
+    @property
+    def meta(self) -> str:
+        """How the value is called in help; "" for a flag that may stand alone."""
+        return "" if self.bare_text is not None else self.metavar or self.kind.upper()
 
     def parse(self, text: str) -> Any:
         """The value written as text. Raises UsageError."""
@@ -122,7 +128,7 @@ def _take(given: Given, flag: Flag, text: str | None, left: list[str]) -> None:
         text = flag.bare_text
     if text is None:
         if not left:
-            raise UsageError(f"--{flag.name} needs a value", f"--{flag.name} {flag.kind.upper()}; {flag.help}")
+            raise UsageError(f"--{flag.name} needs a value", f"--{flag.name} {flag.meta}")
         text = left.pop()
     given.flags.append((flag, text))
 

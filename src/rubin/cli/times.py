@@ -49,6 +49,18 @@ def duration_ns(text: str) -> int:
     return sum(amounts) * (-1 if text.startswith("-") else 1)
 
 
+def duration_text(ns: int, precision_ns: int = 1) -> str:
+    """As Go writes a duration: `16m40s`, `1.5s`, `0s`."""
+    ns = (ns + precision_ns // 2) // precision_ns * precision_ns
+    if 0 < ns < SECOND_NS:
+        unit, size = next((unit, size) for unit, size in (("ms", 1_000_000), ("µs", 1_000), ("ns", 1)) if ns >= size)
+        return f"{ns / size:.9f}".rstrip("0").rstrip(".") + unit
+    minutes, rest = divmod(ns, 60 * SECOND_NS)
+    hours, minutes = divmod(minutes, 60)
+    head = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return head + f"{rest / SECOND_NS:.9f}".rstrip("0").rstrip(".") + "s"
+
+
 def moment_ns(flag: str, text: str, now_ns: int) -> int:
     """The time that a flag names, ns since the Unix epoch: a duration ago, or a date.
 

@@ -50,7 +50,10 @@ HUBBLE = [
         "compact",
         {},
         {},
-        "Jan  1 00:20:34.567: 1.1.1.1:31793 (health) -> 2.2.2.2:8080 (ID:12345) Policy denied DROPPED (TCP Flags: SYN)\n",
+        (
+            "Jan  1 00:20:34.567: 1.1.1.1:31793 (health) -> 2.2.2.2:8080 (ID:12345) "
+            "Policy denied DROPPED (TCP Flags: SYN)\n"
+        ),
     ),
     (
         "compact",
@@ -65,7 +68,10 @@ HUBBLE = [
         "compact",
         {},
         {"is_reply": 1},
-        "Jan  1 00:20:34.567: 2.2.2.2:8080 (ID:12345) <- 1.1.1.1:31793 (health) Policy denied DROPPED (TCP Flags: SYN)\n",
+        (
+            "Jan  1 00:20:34.567: 2.2.2.2:8080 (ID:12345) <- 1.1.1.1:31793 (health) "
+            "Policy denied DROPPED (TCP Flags: SYN)\n"
+        ),
     ),
     (
         "compact",
@@ -100,7 +106,8 @@ HUBBLE = [
         {"node_name": True},
         {},
         (
-            "  TIMESTAMP: Jan  1 00:20:34.567\n       NODE: k8s1\n     SOURCE: 1.1.1.1:31793\nDESTINATION: 2.2.2.2:8080\n"
+            "  TIMESTAMP: Jan  1 00:20:34.567\n       NODE: k8s1\n     SOURCE: 1.1.1.1:31793\n"
+            "DESTINATION: 2.2.2.2:8080\n"
             "       TYPE: Policy denied\n    VERDICT: DROPPED\n    SUMMARY: TCP Flags: SYN\n"
         ),
     ),

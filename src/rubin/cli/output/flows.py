@@ -36,7 +36,7 @@ class Compact:
 
     def text(self, batch: FlowBatch) -> str:
         """Lines."""
-        return "".join(_in_order(batch, map(self._line, self._wording.said(batch)), self._lost))
+        return "".join(in_order(batch, map(self._line, self._wording.said(batch)), self._lost))
 
     def end(self) -> str:
         """Nothing."""
@@ -65,7 +65,7 @@ class Dict:
 
     def text(self, batch: FlowBatch) -> str:
         """Blocks, with a line of dashes between any two."""
-        blocks = list(_in_order(batch, map(self._block, self._wording.said(batch)), self._lost))
+        blocks = list(in_order(batch, map(self._block, self._wording.said(batch)), self._lost))
         if not blocks:
             return ""
         start = DICT_SEPARATOR if self._begun else ""
@@ -101,7 +101,7 @@ class Table:
 
     def text(self, batch: FlowBatch) -> str:
         """Nothing yet."""
-        self._rows.extend(_in_order(batch, map(self._row, self._wording.said(batch)), self._lost))
+        self._rows.extend(in_order(batch, map(self._row, self._wording.said(batch)), self._lost))
         return ""
 
     def end(self) -> str:
@@ -122,7 +122,7 @@ class Table:
         return [time, *self._node(node), *rest]
 
 
-def _in_order(batch: FlowBatch, flows: Iterator[T], say_lost: Callable[[Lost], T]) -> Iterator[T]:
+def in_order(batch: FlowBatch, flows: Iterator[T], say_lost: Callable[[Lost], T]) -> Iterator[T]:
     """The flows with the losses between them, where they were noticed."""
     if not batch.lost:
         yield from flows

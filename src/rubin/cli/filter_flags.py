@@ -1,0 +1,158 @@
+"""Filter flags, in the order in which they were typed, to the two lists of filters that a server wants.
+
+A flag for both sides goes to two filters, as the source's to the left and as the destination's to the
+right: `--pod a --port 80` is pod a with its port 80, at either end. A list whose filters are equal
+holds one. `--not` sends the one flag that follows to the other list.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from rubin.cli.flags import Flag, Given
+from rubin.errors import UsageError
+from rubin.model import fields as table
+from rubin.model.filter import BeyondHubble, FlowFilter
+
+NOT = "not"
+_GROUP, _OWN_GROUP = "Filters", "Filters that only our own servers know"
+_BEYOND = {each.name for each in fields(BeyondHubble)}
+_BARE = ("true", "v4", "v6")  # what Hubble's own flags stand for when they stand alone
+_FLAGS = {flag.name: flag for each in table.FIELDS for flag in each.flags()}
+
+
+def filter_flags() -> Iterator[Flag]:
+    """The flags, as the command line wants them."""
+    yield Flag(NOT, "No flows that the next filter flag asks for.", "filter", bare="true", group=_GROUP)
+    for name, short, metavar, text in table.NAMESPACE_FLAGS:
+        yield Flag(name, _sentence(text), "filter", None, short, None if metavar else "true", _GROUP, metavar)
+    for flag in _FLAGS.values():
+        of = flag.field
+        bare = None if of.metavar else "true"
+        group = _OWN_GROUP if of.beyond else _GROUP
+        yield Flag(flag.name, _sentence(flag.help), "filter", None, flag.short, bare, group, of.metavar, of.choices)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+@dataclass
+class _Side:
+    """One list of filters in the making: values by field of the left and of the right filter."""
+
+    left: dict[str, list[Any]] = field(default_factory=dict)
+    right: dict[str, list[Any]] = field(default_factory=dict)
+    namespaces: list[str] = field(default_factory=list)
+    source_namespaces: list[str] = field(default_factory=list)
+    destination_namespaces: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+
+    def take(self, name: str, text: str) -> None:
+        """Note one flag. Raises UsageError where it does not go with the others."""
+        if name not in self.seen:
+            self.seen.append(name)
+            _refuse_exclusive(self.seen)
+        if name in _FLAGS:
+            flag = _FLAGS[name]
+            value = flag.field.read(text) if flag.field.metavar else flag.field.value
+            self.left.setdefault(flag.left, []).append(value)
+            self.right.setdefault(flag.right, []).append(value)
+        else:
+            self._take_namespace(name, text)
+        self._refuse_foreign_names()
+
+    def _take_namespace(self, name: str, text: str) -> None:
+        """`namespace`, `from-namespace`, `to-all-namespaces`, …: any namespace is ""."""
+        of = {"from": self.source_namespaces, "to": self.destination_namespaces}
+        of.get(name.partition("-")[0], self.namespaces).append("" if name.endswith("all-namespaces") else text)
+
+    def _refuse_foreign_names(self) -> None:
+        for values in (self.left, self.right):
+            for side, own in (("source", self.source_namespaces), ("destination", self.destination_namespaces)):
+                pods, services = values.get(f"{side}_pod", []), values.get(f"{side}_service", [])
+                for namespace in (*self.namespaces, *own):
+                    _refuse_outside(namespace, (*pods, *services))
+                _refuse_parted(pods, services)
+
+    def filters(self) -> list[FlowFilter]:
+        """What was asked: no filter, one, or left and right."""
+        if not self.seen:
+            return []
+        left, right = dict(self.left), dict(self.right)
+        for values in (left, right):
+            _put_before(values, "destination", self.destination_namespaces)
+            _put_before(values, "source", self.source_namespaces)
+        _put_before(left, "source", self.namespaces)
+        _put_before(right, "destination", self.namespaces)
+        made = [_filter(left), _filter(right)]
+        return made[:1] if made[0] == made[1] else made
+
+
+def read_filters(given: Given) -> tuple[list[FlowFilter], list[FlowFilter]]:
+    """The allowing and the denying filters of the flags typed. Raises UsageError."""
+    allow, deny, negated = _Side(), _Side(), False
+    for flag, text in given.flags:
+        if flag.kind != "filter":
+            continue
+        if flag.bare is not None and text not in _BARE:
+            raise UsageError(f"--{flag.name} takes no value", f"--{flag.name}")
+        if flag.name == NOT:
+            if negated:
+                raise UsageError("consecutive --not statements", "one --not before each flag that it is for")
+            negated = True
+            continue
+        (deny if negated else allow).take(flag.name, text)
+        negated = False
+    if negated:
+        raise UsageError("trailing --not found in the arguments", "--not stands before the filter flag that it is for")
+    return allow.filters(), deny.filters()
+
+
+def _refuse_exclusive(seen: list[str]) -> None:
+    for group in table.EXCLUSIVE:
+        both = [name for name in group if name in seen]
+        if len(both) > 1:
+            raise UsageError(f"filters --{both[0]} and --{both[1]} cannot be combined", "leave one of them out")
+
+
+def _refuse_outside(namespace: str, names: Iterable[str]) -> None:
+    for name in names:
+        own, slash, _ = name.partition("/")
+        if slash and own and own != namespace:
+            raise UsageError(
+                f'namespace conflict: "{namespace}" does not contain "{name}"', "leave out the namespace of one"
+            )
+
+
+def _refuse_parted(pods: list[str], services: list[str]) -> None:
+    """A pod in one namespace behind a service in another is no flow."""
+    for pod in pods:
+        namespace, slash, _ = pod.partition("/")
+        for service in services if slash and namespace else ():
+            if (service.partition("/")[0] if "/" in service else "") != namespace:
+                raise UsageError(
+                    f'namespace of service "{service}" conflict with pod "{namespace}"', "the same for both"
+                )
+
+
+def _put_before(values: dict[str, list[Any]], side: str, namespaces: list[str]) -> None:
+    """Each name without a namespace in each of these; any name where none was asked for."""
+    if not namespaces:
+        return
+    pod, service = f"{side}_pod", f"{side}_service"
+    if not values.get(pod) and not values.get(service):
+        values[pod] = [""]
+    for name in (pod, service):
+        if name in values:
+            values[name] = [full for short in values[name] for full in _within(short, namespaces)]
+
+
+def _within(name: str, namespaces: list[str]) -> list[str]:
+    return [name] if "/" in name else [f"{namespace}/{name}" for namespace in namespaces]
+
+
+def _filter(values: dict[str, list[Any]]) -> FlowFilter:
+    own = {name: tuple(each) for name, each in values.items() if name not in _BEYOND}
+    beyond = {name: tuple(each) for name, each in values.items() if name in _BEYOND}
+    return FlowFilter(**own, beyond=BeyondHubble(**beyond))

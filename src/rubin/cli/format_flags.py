@@ -1,0 +1,89 @@
+"""How flows and events are printed: the flags, and the printer that they mean."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from rubin.cli.command import Arguments
+from rubin.cli.flags import Flag
+from rubin.cli.times import FORMATS
+from rubin.errors import UsageError
+
+if TYPE_CHECKING:
+    from rubin.cli.output.flows import Printer
+    from rubin.cli.output.wording import Options
+
+OUTPUTS = ("compact", "dict", "json", "jsonpb", "table")
+_MEANT = {"tab": "table", "JSON": "json", "jsonpb": "json"} | {
+    name: name for name in ("compact", "dict", "json", "table")
+}
+_WHEN = ("auto", "always", "never")
+
+
+def event_format_flags() -> tuple[Flag, ...]:
+    """What goes for flows and other events."""
+    layouts = f"How times are written, in UTC; not in JSON: {', '.join(FORMATS)}."
+    outputs = f"How to print: {', '.join(OUTPUTS)}."
+    return (
+        Flag("output", outputs, default="compact", short="o", group="Format", metavar="FORMAT", values=OUTPUTS),
+        Flag("print-node-name", "Say which node saw it.", "yes", False, group="Format"),
+        Flag("time-format", layouts, default="StampMilli", group="Format", metavar="LAYOUT", values=FORMATS),
+    )
+
+
+def flow_format_flags() -> tuple[Flag, ...]:
+    """What goes for flows."""
+    color = f"Colours in compact and dict: {', '.join(_WHEN)}."
+    return (
+        *event_format_flags(),
+        Flag("numeric", "Addresses instead of names.", "yes", False, group="Format"),
+        Flag("ip-translation", "Names of pods, services and hosts instead of addresses.", "yes", True, group="Format"),
+        Flag("color", color, default="auto", group="Format", metavar="WHEN", values=_WHEN),
+        Flag("print-policy-names", "Say which policies decided.", "yes", False, group="Format"),
+    )
+
+
+def output_of(arguments: Arguments, follow: bool = False) -> str:
+    """`compact`, `dict`, `json`, `legacy-json` or `table`. Raises UsageError."""
+    output = _MEANT.get(arguments["output"])
+    if output is None:
+        raise UsageError(f"output format '{arguments['output']}' does not exist", f"one of {', '.join(OUTPUTS)}")
+    if output == "table" and follow:
+        raise UsageError("table output format is not compatible with follow mode", "-o compact")
+    compat = os.environ.get("RUBIN_COMPAT") or os.environ.get("HUBBLE_COMPAT") or ""
+    legacy = arguments["output"] != "jsonpb" and "legacy-json-output" in compat.split(",")
+    return "legacy-json" if output == "json" and legacy else output
+
+
+def options_of(arguments: Arguments, output: str) -> Options:
+    """The flags as the printers want them. Raises UsageError."""
+    from rubin.cli.output.terminal import Palette, palette
+    from rubin.cli.output.wording import Options
+    from rubin.cli.times import Clock
+
+    values = arguments.values
+    return Options(
+        palette=palette(values.get("color", "never")) if output != "table" else Palette(False),
+        clock=Clock(arguments["time-format"]),
+        translated=values.get("ip-translation", True) and not values.get("numeric", False),
+        node_name=arguments["print-node-name"],
+        policy_names=values.get("print-policy-names", False),
+    )
+
+
+def flow_printer(arguments: Arguments, output: str, mask: tuple[str, ...] = ()) -> Printer:
+    """The printer of flows; `mask` is for JSON. Raises UsageError."""
+    options = options_of(arguments, output)
+    if output.endswith("json"):
+        from rubin.cli.output.json import JSON
+
+        return JSON(mask, bare=output == "legacy-json")
+    from rubin.cli.output import flows
+
+    printers: dict[str, type[flows.Compact | flows.Dict | flows.Table]] = {
+        "compact": flows.Compact,
+        "dict": flows.Dict,
+        "table": flows.Table,
+    }
+    return printers[output](options)

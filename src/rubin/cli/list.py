@@ -1,0 +1,40 @@
+"""`rubin list nodes` and `rubin list namespaces`."""
+
+from rubin.cli.command import Arguments, Command
+from rubin.cli.flags import Flag
+from rubin.cli.settings import GLOBAL, SERVER
+
+_OUTPUTS = ("json", "table", "wide")
+
+
+def command() -> Command:
+    """The command and the two below it."""
+    told = f"How to print: {', '.join(_OUTPUTS)}."
+    output = Flag("output", told, "choice", "table", "o", group="Format", metavar="FORMAT", values=_OUTPUTS)
+    flags = (output, *SERVER, *GLOBAL)
+    nodes = Command("nodes", "List the nodes that a relay knows", flags, run_nodes, aliases=("node",))
+    namespaces = Command(
+        "namespaces", "List the namespaces seen in the last hour", flags, run_namespaces, aliases=("namespace", "ns")
+    )
+    return Command("list", "List namespaces and nodes", flags, commands=(nodes, namespaces))
+
+
+def run_nodes(arguments: Arguments) -> int:
+    """Print the nodes by name."""
+    from rubin.cli.output.lists import nodes
+    from rubin.cli.output.stdout import write
+    from rubin.cli.server import ask
+
+    found = ask(arguments, lambda client: client.nodes())
+    write(nodes(sorted(found, key=lambda node: node.name), arguments["output"]))
+    return 0
+
+
+def run_namespaces(arguments: Arguments) -> int:
+    """Print the namespaces, in the server's order: by cluster, then by name."""
+    from rubin.cli.output.lists import namespaces
+    from rubin.cli.output.stdout import write
+    from rubin.cli.server import ask
+
+    write(namespaces(ask(arguments, lambda client: client.namespaces()), arguments["output"]))
+    return 0
