@@ -1,0 +1,139 @@
+"""Rows of the tables as plain lists, for JSON, and back. The order is that of the fields in `model.tables`."""
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from typing import Any
+
+from rubin.model.tables import DNS, HTTP, Contents, Endpoint, Link, Policy, Process, Service, Tunnel, Workload
+from rubin.wire.pb import flow_pb2
+
+_POLICIES = ("egress_allowed_by", "ingress_allowed_by", "egress_denied_by", "ingress_denied_by")
+
+
+def to_list(row: Any) -> Any:
+    """A row as what JSON can hold: a string, or a list of the values of its fields."""
+    match row:
+        case str():
+            return row
+        case Endpoint():
+            workloads = [[one.name, one.kind] for one in row.workloads]
+            service = [row.service.name, row.service.namespace]
+            return [row.id, row.identity, row.cluster_name, row.namespace, row.labels, row.pod_name, workloads, row.names, service]
+        case Contents():
+            return _contents_list(row)
+    return [getattr(row, one.name) for one in fields(row)]
+
+
+def _contents_list(row: Contents) -> dict[str, Any]:
+    """Most fields of most contents are empty: by name, then."""
+    empty = Contents()
+    made = {one.name: getattr(row, one.name) for one in fields(row) if getattr(row, one.name) != getattr(empty, one.name)}
+    for name in ("http", "dns", "tunnel"):
+        if name in made:
+            made[name] = to_list(made[name])
+    for name in _POLICIES:
+        if name in made:
+            made[name] = [to_list(policy) for policy in made[name]]
+    if "rest" in made:
+        made["rest"] = b64encode(row.rest).decode()
+    return made
+
+
+def from_lists(table: str, lists: list[Any]) -> Iterable[Any]:
+    """The rows of a table. Raises ValueError, TypeError, KeyError or DecodeError where a list is not one of that table."""
+    return map(_FROM[table], lists)
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise TypeError("a string")
+    if not value.isascii():
+        value.encode()  # UnicodeEncodeError, a ValueError: half of a surrogate pair
+    return value
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if type(values) is not list:
+        raise TypeError("a list of strings")
+    return tuple(map(_text, values))
+
+
+def _number(least: int, beyond: int) -> Callable[[Any], int]:
+    def number(value: Any) -> int:
+        if type(value) is not int or not least <= value < beyond:
+            raise ValueError("a number")
+        return value
+
+    return number
+
+
+_u31, _u32, _u64 = _number(0, 1 << 31), _number(0, 1 << 32), _number(0, 1 << 64)
+_uid = _number(-1, 1 << 32)
+
+
+def _endpoint(value: Any) -> Endpoint:
+    number, identity, cluster, namespace, labels, pod, workloads, names, service = value
+    return Endpoint(
+        _u32(number), _u32(identity), _text(cluster), _text(namespace), _texts(labels), _text(pod),
+        tuple(Workload(*_of((_text, _text), one)) for one in workloads), _texts(names),
+        Service(*_of((_text, _text), service)),
+    )  # fmt: skip
+
+
+def _of(kinds: tuple[Callable[[Any], Any], ...], values: Any) -> list[Any]:
+    if type(values) is not list:
+        raise TypeError("a list")
+    return [kind(value) for kind, value in zip(kinds, values, strict=True)]
+
+
+def _process(value: Any) -> Process:
+    return Process(*_of((_u32, _text, _uid, _u64, _text, _u64), value))
+
+
+def _link(value: Any) -> Link:
+    return Link(*_of((_u32, _text, _text, _text, _u32), value))
+
+
+def _headers(values: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((key, value) for key, value in (_of((_text, _text), one) for one in values))
+
+
+def _http(value: Any) -> HTTP:
+    return HTTP(*_of((_u32, _text, _text, _text, _headers), value))
+
+
+def _dns(value: Any) -> DNS:
+    return DNS(*_of((_text, _texts, _u32, _texts, _text, _u32, _texts, _texts), value))
+
+
+def _tunnel(value: Any) -> Tunnel:
+    return Tunnel(*_of((_u31, _text, _text, _u32, _u32, _u32), value))
+
+
+def _policies(values: Any) -> tuple[Policy, ...]:
+    return tuple(Policy(*_of((_text, _text, _texts, _u64, _text), one)) for one in values)
+
+
+def _rest(value: Any) -> bytes:
+    rest = b64decode(_text(value), validate=True)
+    flow_pb2.Flow.FromString(rest)  # DecodeError: whoever reads it may rely on it
+    return rest
+
+
+_CONTENTS: dict[str, Callable[[Any], Any]] = {
+    "l7_type": _u31, "latency_ns": _u64, "http": _http, "dns": _dns, "trace_id": _text, "ip_trace_id": _u64,
+    "tunnel": _tunnel, "proxy_port": _u32, "summary": _text, "node_labels": _texts, "policy_log": _texts,
+    "rest": _rest, **dict.fromkeys(_POLICIES, _policies),
+}  # fmt: skip
+
+
+def _contents(value: Any) -> Contents:
+    if type(value) is not dict:
+        raise TypeError("contents")
+    return Contents(**{name: _CONTENTS[name](one) for name, one in value.items()})
+
+
+_FROM: dict[str, Callable[[Any], Any]] = {
+    "strings": _text, "endpoints": _endpoint, "processes": _process, "links": _link, "contents": _contents,
+}  # fmt: skip
