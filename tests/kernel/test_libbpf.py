@@ -123,7 +123,7 @@ def test_a_whole_map_is_read_in_batches(loaded: Object) -> None:
 def test_per_cpu_counters_are_summed_by_place(loaded: Object) -> None:
     losses = loaded.map("losses")
     losses.update(struct.pack("=I", 2), b"".join(struct.pack("=Q", 5) for _ in range(losses.element_bytes // 8)))
-    sums = losses.per_cpu_sums()
+    sums = losses.counters()
     assert sums[2].sum() == 5 * sums.shape[1]
     assert not sums[0].any()
 

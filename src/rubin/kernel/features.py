@@ -39,6 +39,11 @@ def _has_helper(program_type: int, helper: int) -> bool:
     return True
 
 
+def has_netns_helper() -> bool:
+    """Whether packet programs of both vantage points may ask for the cookie of the namespace. Raises OSError."""
+    return all(_has_helper(program_type, _GET_NETNS_COOKIE) for program_type in (_CGROUP_SKB, _SCHED_CLS))
+
+
 def _has_map(kind: int, key_size: int, value_size: int, entries: int) -> bool:
     try:
         os.close(syscall.map_create(kind, key_size, value_size, entries))
@@ -90,7 +95,7 @@ def probe() -> list[Feature]:
             "netns cookie in packet programs",
             (6, 13),
             "the network namespace of a socket is known only where its owner is",
-            lambda: _has_helper(_CGROUP_SKB, _GET_NETNS_COOKIE) and _has_helper(_SCHED_CLS, _GET_NETNS_COOKIE),
+            has_netns_helper,
         ),
         _probe("program statistics", (5, 8), "the cost of the programs is not measured", _has_statistics),
     ]

@@ -120,7 +120,7 @@ class Map:
             done = True
         return struct.unpack_from("=I", attributes, 32)[0], done
 
-    def per_cpu_sums(self) -> npt.NDArray[np.uint64]:
+    def counters(self) -> npt.NDArray[np.uint64]:
         """(max_entries, cpus, words) uint64: an array map whose values are 64-bit counters."""
         words = self.value_size // 8
         cpus = possible_cpus() if self.per_cpu else 1

@@ -72,7 +72,7 @@ class Objects:
     _maps: dict[str, Map] = field(default_factory=dict)
 
     def load(self, name: str, skip: Mapping[str, str] | None = None) -> bool:
-        """Load an object without the programs in `skip` (name: why) and without those that the kernel refuses.
+        """Load an object without its programs in `skip` (name: why, "" to say nothing) and those that the kernel refuses.
 
         False where nothing of it is left; `refused` says why, by program. Raises RubinError where
         the object is not built or none of ours.
@@ -99,12 +99,12 @@ class Objects:
                 key: item.map(key) for key in item.maps if key not in self._maps and not item.is_internal(key)
             }
             break
-        self.refused |= {program: why for program, why in left_out.items() if why}
+        self.refused |= {program: why for program, why in left_out.items() if why and program in item.programs}
         return name in self.loaded
 
     def _prepared(self, name: str, skip: Mapping[str, str]) -> Object:
         item = Object(self.source(name), name)
-        for program in skip:
+        for program in skip.keys() & set(item.programs):
             item.skip(program)
         for key in item.maps:
             if key in self._maps:
@@ -152,7 +152,8 @@ class Objects:
 def write_settings(item: Object, settings: Mapping[str, int | bytes]) -> None:
     """Set the members of the object's constant `settings` before it is loaded; an object without it stays as it is.
 
-    Raises RubinError where the object's struct has no such member.
+    A number fills its member; of bytes as many are taken as the member has. Raises RubinError where
+    the object's struct has no such member.
     """
     types, rodata = btf.of_object(item), item.rodata()
     where = types.variables(".rodata").get("settings")
@@ -163,8 +164,6 @@ def write_settings(item: Object, settings: Mapping[str, int | bytes]) -> None:
         if name not in members:
             raise RubinError(f"the BPF object '{item.name}' has no setting '{name}'", "build the objects again")
         offset, size = members[name]
-        raw = value if isinstance(value, bytes) else value.to_bytes(size, "little")
-        if len(raw) != size:
-            raise RubinError(f"setting '{name}' has {size} bytes, not {len(raw)}")
+        raw = value[:size] if isinstance(value, bytes) else value.to_bytes(size, "little")
         at = where[0] + offset
-        ctypes.memmove(ctypes.addressof(rodata) + at, raw, size)
+        ctypes.memmove(ctypes.addressof(rodata) + at, raw, len(raw))

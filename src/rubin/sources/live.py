@@ -1,0 +1,199 @@
+"""The kernel of this machine as a source: records from its ring, as flows."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from rubin.errors import UnsupportedError
+from rubin.kernel import cgroups, drop_reasons, privileges, stats
+from rubin.kernel.clock import epoch_offset_ns
+from rubin.kernel.features import Feature, probe
+from rubin.kernel.flows import Flows, Names
+from rubin.kernel.lock import Lock
+from rubin.kernel.losses import Loss, Losses, tallies
+from rubin.kernel.objects import Capability
+from rubin.kernel.probes import PACKET_PROGRAMS, Probes
+from rubin.kernel.records import RECORD
+from rubin.kernel.ring import Ring
+from rubin.kernel.settings import LiveSettings
+from rubin.kernel.symbols import Symbols
+from rubin.model.batch import FlowBatch, Lost, empty
+
+__all__ = ["Live", "LiveSettings", "LiveStatus"]
+
+_MOST_ROWS = 16_384  # a batch that stays in the cache; more is in the next one
+_MEASURE_EVERY_S = 30  # the programs are timed for one second of so many
+_BUSY_PAUSE_S, _IDLE_PAUSE_S = 0.05, 0.1
+_BUSY_S = 1.0  # so long after the last record the shorter pause holds
+
+
+@dataclass(frozen=True)
+class LiveStatus:
+    """What there is to say of the kernel's side, for `rubin status` and the metrics."""
+
+    capabilities: tuple[Capability, ...]
+    attached: tuple[str, ...]
+    losses: dict[str, Loss]
+    tallies: dict[str, int]
+    records_read: int
+    ring_fill: float
+    ns_per_packet: float
+    programs: dict[str, stats.RunCost]
+    map_bytes: dict[str, int]
+    refused: dict[str, str]
+
+    @property
+    def kernel_bytes(self) -> int:
+        """The memory of all maps."""
+        return sum(self.map_bytes.values())
+
+
+def features() -> list[Feature]:
+    """What this kernel can do, whether an agent runs or not."""
+    return probe()
+
+
+class Live:
+    """Iterate it for batches; `stop` (from anywhere) ends the iteration, `close` leaves nothing behind.
+
+    One thread iterates. The iteration ends with what the tables still held, so that no byte is missing.
+    """
+
+    def __init__(self, settings: LiveSettings | None = None) -> None:
+        """Attaches everything. Raises RubinError: not enough privileges, another agent, nothing to attach."""
+        self.settings = settings or LiveSettings()
+        self.settings.check()
+        privileges.check(privileges.held())
+        self._lock = Lock(self.settings.lock_name)
+        try:
+            self.probes = Probes(self.settings)
+        except BaseException:
+            self._lock.close()
+            raise
+        objects = self.probes.objects
+        self._ring = Ring(objects.map("flows"), RECORD)
+        self._losses = Losses(objects.map("losses"), self.settings.node_name)
+        self._costs = stats.Costs(objects, PACKET_PROGRAMS)
+        self._flows = Flows(self._names())
+        self._stopping = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._ring.watch(self._stopping)
+        self._ring.watch(self.probes.interfaces.fileno())
+        self._stopped = self._closed = False
+        self._iterating = 0  # the thread that does
+        self._rested = threading.Event()
+        self._rested.set()
+        self._seconds = self._busy_s = time.monotonic()
+        self._windows = 0
+
+    def _names(self) -> Names:
+        symbols = Symbols()
+        if self.settings.drops:
+            symbols.name(1)  # reads them now: the first drop should not wait for 120,000 names
+        path_of: Callable[[int], str] = _nowhere
+        with suppress(UnsupportedError):  # without the mount there is no path to tell
+            path_of = cgroups.Cgroups(cgroups.mount()).path
+        interface = self.probes.interfaces.name
+        return Names(interface, path_of, symbols.name, drop_reasons.of_kernel(), self.settings.node_name)
+
+    def __iter__(self) -> Iterator[FlowBatch]:
+        self._iterating = threading.get_ident()
+        self._rested.clear()
+        try:
+            while not self._stopped:
+                batch = self._take(self._every_second())
+                if batch is not None:
+                    yield batch
+                if batch is None or len(batch) < _MOST_ROWS:
+                    self._wait()
+            if not self._closed:
+                yield from self._rest()
+        finally:
+            self._iterating = 0
+            self._rested.set()
+
+    def _take(self, lost: tuple[Lost, ...] = ()) -> FlowBatch | None:
+        """The next flows; losses ride on them, or alone; None where there is neither."""
+        records = self._ring.peek(_MOST_ROWS)
+        if not len(records):
+            self._ring.advance()  # past records that were given up
+            return empty(self._flows.tables, lost) if lost else None
+        batch = self._flows.batch(records, epoch_offset_ns())
+        self._ring.advance()
+        self._busy_s = time.monotonic()
+        return batch.with_lost(lost) if lost else batch
+
+    def _wait(self) -> None:
+        """Sleep until the timer, the kernel's half-full signal, a changed interface, or `stop`."""
+        busy = time.monotonic() - self._busy_s < _BUSY_S
+        woken = self._ring.wait(_BUSY_PAUSE_S if busy else _IDLE_PAUSE_S)
+        if self.probes.interfaces.fileno() in woken:
+            self.probes.follow()
+
+    def _every_second(self) -> tuple[Lost, ...]:
+        """Once a second: a part of the tables is swept, losses are read, the programs' time is taken."""
+        now = time.monotonic()
+        if now - self._seconds < 1:
+            return ()
+        self._seconds = now
+        for sweep in self.probes.sweeps:
+            sweep.step()
+        if self._windows % _MEASURE_EVERY_S == 0:
+            self._costs.begin()
+        else:
+            self._costs.end()
+        self._windows += 1
+        return self._losses.news()
+
+    def _rest(self) -> Iterator[FlowBatch]:
+        """What is left when no more packets are seen: the ring, and what the tables hold."""
+        self.probes.detach()
+        for sweep in self.probes.sweeps:
+            sweep.all()
+        while (batch := self._take()) is not None:
+            yield batch
+        lost = self._losses.news(all_now=True)
+        if lost:
+            yield empty(self._flows.tables, lost)
+
+    def stop(self) -> None:
+        """End the iteration soon; safe in any thread and in a signal handler."""
+        self._stopped = True
+        if not self._closed:
+            os.eventfd_write(self._stopping, 1)
+
+    def close(self) -> None:
+        """Detach and free everything, once the iterating thread is done with its batch."""
+        if self._closed:
+            return
+        self.stop()
+        if self._iterating != threading.get_ident():
+            self._rested.wait()
+        self._closed = True
+        self._costs.end()
+        self.probes.close()
+        self._ring.close()
+        os.close(self._stopping)
+        self._lock.close()
+
+    def status(self) -> LiveStatus:
+        """The facts as they are now; not after `close`."""
+        objects = self.probes.objects
+        return LiveStatus(
+            capabilities=tuple(self.probes.capabilities()),
+            attached=tuple(self.probes.attached),
+            losses=self._losses.totals(),
+            tallies=tallies(objects.map("tallies")),
+            records_read=self._ring.records_read,
+            ring_fill=self._ring.fill,
+            ns_per_packet=self._costs.ns_per_packet,
+            programs=dict(self._costs.measured),
+            map_bytes=stats.map_bytes(objects.maps),
+            refused=dict(self.probes.refused),
+        )
+
+
+def _nowhere(_number: int) -> str:
+    return ""
