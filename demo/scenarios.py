@@ -1,0 +1,52 @@
+"""The article's four scenarios: what they are called, the question that shows each, the lines that belong to it."""
+
+from dataclasses import dataclass
+
+WINDOW = "15s"  # what Grafana's $__rate_interval comes to for a scrape a second
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`source` and `destination` are what a line of `rubin observe` calls the two ends; "" matches any."""
+
+    title: str
+    query: str
+    source: str = ""
+    destination: str = ""
+
+    def has(self, source: str, destination: str) -> bool:
+        """True when a flow between these two ends belongs here."""
+        return source.startswith(self.source) and destination.startswith(self.destination)
+
+
+SCENARIOS = (
+    Scenario(
+        "pod A to pod B",
+        "sum by(source_app, destination_app, destination_namespace, source_namespace) "
+        '(rate(hubble_flows_processed_total{source_app="pod-a", destination_app="pod-b", '
+        f'source_namespace="default", destination_namespace="default"}}[{WINDOW}]))',
+        "default/deployment-a",
+        "default/deployment-b",
+    ),
+    Scenario(
+        "pod B to pod A",
+        "sum by(source_app, destination_app, destination_namespace, source_namespace) "
+        f'(rate(hubble_flows_processed_total{{source_app="pod-b", destination_app="pod-a"}}[{WINDOW}]))',
+        "default/deployment-b",
+        "default/deployment-a",
+    ),
+    Scenario(
+        "pod to the outside",
+        "sum by(source_app) "
+        f'(rate(hubble_flows_to_world_total{{source_app="test-connectivity", source_namespace="default"}}[{WINDOW}]))',
+        "default/test-connectivity",
+    ),
+    Scenario(
+        "outside to pod",
+        "sum by(destination_app) "
+        '(rate(hubble_flows_processed_total{destination_namespace="default", '
+        f'destination_app="http-echo"}}[{WINDOW}]))',
+        "",
+        "default/foo-app",
+    ),
+)
