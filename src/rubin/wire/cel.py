@@ -38,10 +38,12 @@ def _compile(expression: str) -> Any:
         compiled = environment.compile(expression)
     except RuntimeError as error:
         reason = str(error).removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
-        raise UsageError(f"CEL expression {expression!r}: {reason}", "such as _flow.verdict == Verdict.DROPPED") from error
+        way_on = "such as _flow.verdict == Verdict.DROPPED"
+        raise UsageError(f"CEL expression {expression!r}: {reason}", way_on) from error
     if compiled.return_type() != cel.Type.BOOL:
         kind = compiled.return_type().name()
-        raise UsageError(f"CEL expression {expression!r} is a {kind}, not a bool", "a comparison, such as _flow.is_reply == true")
+        way_on = "a comparison, such as _flow.verdict == Verdict.DROPPED"
+        raise UsageError(f"CEL expression {expression!r} is of type {kind}, not BOOL", way_on)
     return compiled
 
 

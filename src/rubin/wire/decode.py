@@ -7,8 +7,10 @@ address that is none, an enum of a newer Hubble, the emitter), stays as it was i
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rubin.model.batch import FlowBatch, Lost
 from rubin.model.columns import COLUMNS, DTYPES
@@ -18,6 +20,8 @@ from rubin.wire.flows import FlowEncoder
 from rubin.wire.leftover import leftover, with_rest
 from rubin.wire.pb import flow_pb2, observer_pb2
 from rubin.wire.reading import Reader, Row
+
+_SOURCES = frozenset(map(int, LostSource))
 
 
 def batch_from_messages(messages: Iterable[observer_pb2.GetFlowsResponse], tables: Tables | None = None) -> FlowBatch:
@@ -47,7 +51,7 @@ def batch_from_flows(flows: list[flow_pb2.Flow], tables: Tables | None = None) -
     return _keep_rest(FlowBatch(columns, tables), flows)
 
 
-def _column(name: str, values: tuple[int, ...]) -> np.ndarray:  # type: ignore[type-arg]
+def _column(name: str, values: tuple[int, ...]) -> npt.NDArray[Any]:
     """Values that do not fit read as missing; `_keep_rest` keeps what they were."""
     dtype = DTYPES[name]
     if dtype.itemsize == 8:
@@ -72,9 +76,8 @@ def _keep_rest(batch: FlowBatch, flows: list[flow_pb2.Flow]) -> FlowBatch:
 def lost_from_message(message: observer_pb2.GetFlowsResponse) -> Lost:
     """What a LostEvent says; a source that we do not know is unknown."""
     event = message.lost_events
-    known = event.source in LostSource.__members__.values()
     return Lost(
-        source=LostSource(event.source) if known else LostSource.UNKNOWN_LOST_EVENT_SOURCE,
+        source=LostSource(event.source if event.source in _SOURCES else 0),
         events=event.num_events_lost,
         time_ns=message.time.ToNanoseconds(),
         first_ns=event.first.ToNanoseconds(),

@@ -72,7 +72,7 @@ def _lists(beyond: BeyondHubble) -> dict[str, Any]:
 def filters_of(request: observer_pb2.GetFlowsRequest) -> tuple[list[FlowFilter], list[FlowFilter]]:
     """The allow and deny lists of a request. Raises UsageError where its extensions are of no use."""
     beyond = rubin_pb2.Beyond()
-    if request.extensions.Is(rubin_pb2.Beyond.DESCRIPTOR):
+    if request.extensions.type_url.endswith("/rubin.Beyond"):
         try:
             request.extensions.Unpack(beyond)
         except DecodeError as error:
@@ -80,7 +80,10 @@ def filters_of(request: observer_pb2.GetFlowsRequest) -> tuple[list[FlowFilter],
     return _joined(request.whitelist, beyond.whitelist), _joined(request.blacklist, beyond.blacklist)
 
 
-def _joined(messages: Sequence[flow_pb2.FlowFilter], beyond: Sequence[rubin_pb2.Beyond.Constraints]) -> list[FlowFilter]:
+_Constraints = rubin_pb2.Beyond.Constraints
+
+
+def _joined(messages: Sequence[flow_pb2.FlowFilter], beyond: Sequence[_Constraints]) -> list[FlowFilter]:
     filters = [filter_from_proto(message) for message in messages]
     for number, more in enumerate(beyond[: len(filters)]):
         constraints = BeyondHubble(**{one.name: tuple(getattr(more, one.name)) for one in fields(BeyondHubble)})

@@ -34,6 +34,7 @@ VERSION = 1
 MAX_ROWS = 1 << 20
 _HEAD = struct.Struct("<8s6I")
 _U32 = struct.Struct("<I")
+_SENSELESS = (ValueError, TypeError, LookupError, OverflowError, RecursionError, struct.error, DecodeError)
 _NOTHING = np.zeros(1, np.uint32)
 _TABLES = ("strings", "endpoints", "processes", "links", "contents")
 
@@ -91,7 +92,8 @@ def _json(value: Any) -> bytes:
 
 
 def _lost_list(lost: Lost) -> list[Any]:
-    return [int(lost.source), lost.events, lost.time_ns, lost.first_ns, lost.last_ns, lost.cpu, lost.node_name, lost.place]
+    numbers = [int(lost.source), lost.events, lost.time_ns, lost.first_ns, lost.last_ns, lost.cpu]
+    return [*numbers, lost.node_name, lost.place]
 
 
 def decode(frame: bytes) -> FlowBatch:
@@ -103,8 +105,9 @@ def decode(frame: bytes) -> FlowBatch:
     """
     try:
         return _Reader(frame).batch()
-    except (ValueError, TypeError, IndexError, KeyError, OverflowError, RecursionError, struct.error, DecodeError) as error:
-        raise RubinError(f"a column frame makes no sense: {error}", "the same version of rubin on both sides") from error
+    except _SENSELESS as error:
+        way_on = "the same version of rubin on both sides"
+        raise RubinError(f"a column frame makes no sense: {error}", way_on) from error
 
 
 class _Reader:
@@ -128,7 +131,7 @@ class _Reader:
         for _ in self._times(table_count, 9):
             name = self._text()
             if name not in _TABLES or name in rows:
-                raise ValueError(f"table {name!r}")
+                raise ValueError(f"table {name!r} is not known, or there twice")
             rows[name] = self._table(tables, name)
         lost = tuple(self._lost() for _ in self._times(lost_count, 4))
         columns = {name: self._values(*entry) for entry in directory if (name := entry[0]) in COLUMNS}

@@ -7,6 +7,7 @@ instead, which whatever follows may overrule: the last one counts.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,9 @@ from rubin.model.enums import Protocol
 from rubin.wire.mask import Tree
 from rubin.wire.varint import LEN, VARINT, filler, padded, tag
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
 
 COLUMNS = (
     "time_ns", "uuid_high", "uuid_low", "protocol", "source_port", "destination_port", "tcp_flags",
@@ -29,6 +31,8 @@ _REPLY = tag(16, VARINT)  # Flow.reply, deprecated
 _NODE = tag(1000, LEN) + b"\0"  # GetFlowsResponse.node_name, empty
 _TIME = b"\x0c\x08\x80\x80\x80\x80\x00\x10\x80\x80\x80\x80\x00"  # length, seconds, nanos
 _UUID = tag(34, LEN) + b"\x24" + b"--------" * 4 + b"----"
+# (kind, first byte of the UUID, place of its digits in the text)
+_UUID_WORDS = (("<u8", 0, 0), ("<u4", 4, 9), ("<u4", 6, 14), ("<u4", 8, 19), ("<u8", 10, 24), ("<u4", 14, 32))
 _COOKIE = tag(32, VARINT) + b"\x80" * 9 + b"\0"
 _L4_BYTES = 32
 _PORTS = b"\x08\x80\x80\x00\x10\x80\x80\x00"
@@ -86,7 +90,7 @@ class Head:
         self._template += piece
         return len(self._template) - len(piece)
 
-    def write(self, columns: Mapping[str, Array], tails: npt.NDArray[np.int64], inner: npt.NDArray[np.int64]) -> list[bytes]:
+    def write(self, columns: Mapping[str, Array], tails: I64, inner: I64) -> list[bytes]:
         """One head per row. `tails` are the bytes that follow it, `inner` those of them inside the flow."""
         n = len(tails)
         rows = np.empty((n, self.width), np.uint8)
@@ -121,7 +125,7 @@ class Head:
         for start in (self._outer_time + 3, self._time + 2):
             at.put("<u8", start, first)
             at.put("<u4", start + 8, second)
-        missing = np.asarray(time_ns) <= 0
+        missing = time_ns <= 0
         if missing.any():
             at.rows[missing, self._outer_time : self._outer_time + 15] = np.frombuffer(_NODE * 5, np.uint8)
             at.rows[missing, self._time : self._time + 14] = np.frombuffer(filler(_REPLY, 14), np.uint8)
@@ -131,10 +135,10 @@ class Head:
         raw[:, 0], raw[:, 1] = high, low
         digits = _HEX[raw.view(np.uint8)]  # (n, 16) uint16: two digits each
         start = self._uuid + 3
-        for kind, first, place in (("<u8", 0, 0), ("<u4", 4, 9), ("<u4", 6, 14), ("<u4", 8, 19), ("<u8", 10, 24), ("<u4", 14, 32)):
+        for kind, first, place in _UUID_WORDS:
             count = int(kind[2]) // 2
             at.put(kind, start + place, digits[:, first : first + count].copy().view(kind).ravel())
-        missing = (np.asarray(high) == 0) & (np.asarray(low) == 0)
+        missing = (high == 0) & (low == 0)
         if missing.any():
             at.rows[missing, self._uuid : self._uuid + 39] = np.frombuffer(filler(_REPLY, 39), np.uint8)
 
@@ -200,7 +204,8 @@ def _l4_templates(wanted: Tree) -> tuple[U64, U64, U64]:
         words[protocol] = np.frombuffer(_l4_template(member, name, protocol, wanted), "<u8")
         if (wanted and name not in wanted) or protocol in (Protocol.VRRP, Protocol.IGMP):
             continue
-        names = ("type", "code") if protocol in (Protocol.ICMPv4, Protocol.ICMPv6) else ("source_port", "destination_port")
+        icmp = protocol in (Protocol.ICMPv4, Protocol.ICMPv6)
+        names = ("type", "code") if icmp else ("source_port", "destination_port")
         if _wants(wanted, name, names[0]):
             first[protocol] = 0xFFFFFF << 40
         if _wants(wanted, name, names[1]):

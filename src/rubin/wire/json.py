@@ -2,23 +2,23 @@
 
 Keys in the order of declaration, no spaces, 64-bit numbers as strings, enums by name, times in RFC 3339
 with 0, 3, 6 or 9 digits of a second, wrapped numbers bare. What repeats is made once.
-"""  # noqa: A005  # the format's own name
+"""
 
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from rubin.model.batch import FlowBatch
 from rubin.wire.flows import FlowEncoder, lost_response
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GO = re.compile("[<>&\u2028\u2029]")
 _LONG = {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
 _REAL = {FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT}
@@ -51,7 +51,7 @@ def quoted(value: str) -> str:
 _writers: dict[str, _Writer] = {}
 
 
-def _writer(descriptor: Descriptor) -> _Writer:
+def _writer(descriptor: Any) -> _Writer:
     made = _writers.get(descriptor.full_name)
     if made is None:
         made = _SPECIAL.get(descriptor.full_name) or _MessageWriter(descriptor)
@@ -60,9 +60,8 @@ def _writer(descriptor: Descriptor) -> _Writer:
 
 
 class _MessageWriter:
-    def __init__(self, descriptor: Descriptor) -> None:
+    def __init__(self, descriptor: Any) -> None:
         self._fields: dict[int, tuple[int, str, _Writer]] = {}
-        self._descriptor = descriptor
         self._repeats = descriptor.full_name in _REPEATING
         self._kept: dict[bytes, str] = {}
 
@@ -93,7 +92,7 @@ def _field_writer(field: FieldDescriptor) -> _Writer:
     return (lambda values: f"[{','.join(map(one, values))}]") if field.is_repeated else one
 
 
-def _value_writer(field: FieldDescriptor) -> _Writer:
+def _value_writer(field: Any) -> _Writer:
     kind = field.cpp_type
     if kind == FieldDescriptor.CPPTYPE_MESSAGE:
         return _writer(field.message_type)

@@ -7,10 +7,10 @@ know is passed over and counted too.
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from rubin.model.batch import FlowBatch
@@ -65,7 +65,7 @@ class _Parser:
 
     def __init__(self) -> None:
         self.unknown_fields = 0
-        self._fields: dict[str, dict[str, tuple[str, FieldDescriptor, Callable[[Any], Any] | None]]] = {}
+        self._fields: dict[str, dict[str, tuple[str, Any, Callable[[Any], Any] | None]]] = {}
 
     def response(self, value: Any) -> observer_pb2.GetFlowsResponse:
         """One line's message. Raises ValueError or TypeError."""
@@ -97,7 +97,7 @@ class _Parser:
             else:
                 setattr(message, name, convert(one))
 
-    def _extend(self, target: Any, field: FieldDescriptor, convert: Callable[[Any], Any] | None, values: Any) -> None:
+    def _extend(self, target: Any, field: Any, convert: Callable[[Any], Any] | None, values: Any) -> None:
         if type(values) is not list:
             raise TypeError(f"{field.name} is not a list")
         for value in values:
@@ -106,7 +106,7 @@ class _Parser:
             else:
                 target.append(convert(value))
 
-    def _message(self, target: Message, field: FieldDescriptor, value: Any) -> None:
+    def _message(self, target: Message, field: Any, value: Any) -> None:
         target.SetInParent()
         match field.message_type.full_name:
             case "google.protobuf.Timestamp":
@@ -118,7 +118,7 @@ class _Parser:
             case _:
                 self._fill(target, value)
 
-    def _known(self, descriptor: Descriptor) -> dict[str, tuple[str, FieldDescriptor, Callable[[Any], Any] | None]]:
+    def _known(self, descriptor: Any) -> dict[str, tuple[str, Any, Callable[[Any], Any] | None]]:
         known = self._fields.get(descriptor.full_name)
         if known is None:
             known = self._fields[descriptor.full_name] = {}
@@ -127,7 +127,7 @@ class _Parser:
         return known
 
 
-def _converter(field: FieldDescriptor) -> Callable[[Any], Any] | None:
+def _converter(field: Any) -> Callable[[Any], Any] | None:
     if field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:
         return None
     if field.cpp_type == FieldDescriptor.CPPTYPE_ENUM:
@@ -145,7 +145,7 @@ def _enum(numbers: dict[str, int], value: Any) -> int:
 
 
 def _integer(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, str | float) or (isinstance(value, float) and not value.is_integer()):
+    if type(value) is not str and not (type(value) is float and value.is_integer()):
         raise TypeError(f"{value!r} is no number")
     return int(value)
 
@@ -162,5 +162,5 @@ def _time(text: Any) -> tuple[int, int]:
     moment = datetime.fromisoformat(second + ("+00:00" if zone in ("Z", "z") else zone))
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
-    seconds = int((moment - datetime(1970, 1, 1, tzinfo=timezone.utc)).total_seconds())
+    seconds = int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
     return seconds, int(fraction[:9].ljust(9, "0"))

@@ -22,7 +22,8 @@ def record(kinds: dict[str, str]) -> np.dtype[np.void]:
 
 class Known:
     """Pieces by 64-bit keys of their records. `pieces[code]` is bytes, `inside[code]` how many of them
-    belong to the flow (the rest to the response around it), `lengths[code]` all of them."""
+    belong to the flow (the rest to the response around it), `lengths[code]` all of them.
+    """
 
     LIMIT = 32_768
     """Pieces kept; then all go and it begins anew."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from rubin.errors import UsageError
@@ -35,7 +34,7 @@ def _add(node: Tree, names: list[str]) -> None:
 
 
 def _check(path: str) -> None:
-    message: Descriptor | None = flow_pb2.Flow.DESCRIPTOR
+    message: Any = flow_pb2.Flow.DESCRIPTOR
     for name in path.split("."):
         field = message.fields_by_name.get(name) if message else None
         if field is None:

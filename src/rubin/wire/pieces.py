@@ -42,12 +42,14 @@ PAIR = record(
         "skip": "u4", "ip_version": "u1", "encrypted": "u1",
     }
 )  # fmt: skip
-COLUMNS = tuple(({*SHAPE.names, *PAIR.names} - {"skip", "spare", "cgroup_id"}) | {"process", "contents"})
+COLUMNS = tuple(
+    ({*(SHAPE.names or ()), *(PAIR.names or ())} - {"skip", "spare", "cgroup_id"}) | {"process", "contents"}
+)
 """What the pieces are made of."""
 
 _NUMBERS = {descriptor.name: descriptor.number for descriptor in flow_pb2.Flow.DESCRIPTOR.fields}
 _CAPTURE_POINTS = frozenset(flow_pb2.DebugCapturePoint.values())
-_IP = dict(source=1, destination=2, ipVersion=3, encrypted=4, source_xlated=5)
+_IP = frozenset(("source", "destination", "ipVersion", "encrypted", "source_xlated"))
 
 
 class Pieces:
@@ -57,6 +59,7 @@ class Pieces:
         self.tables = tables
         self.shapes, self.pairs = Known(), Known()
         self._wanted = wanted
+        self._ip_wanted = (wanted or {}).get("IP") or _IP
         self._emitter = flow_pb2.Emitter(name="Rubin", version=version)
         self._skips: list[frozenset[str]] = [frozenset()]
         self._skip_codes: dict[frozenset[str], int] = {frozenset(): 0}
@@ -113,7 +116,7 @@ class Pieces:
 
     def _pruned(self, flow: flow_pb2.Flow, skip: frozenset[str]) -> bytes:
         for name in skip:
-            flow.ClearField(name)  # type: ignore[arg-type]
+            flow.ClearField(name)
         prune(flow, self._wanted)
         return flow.SerializeToString()
 
@@ -122,12 +125,14 @@ class Pieces:
         is_reply: int, match: int, auth: int, protocol: int, icmp_type: int, icmp_code: int, ip_version: int,
         drop_reason: int, tcp_flags: int, kernel_reason: int, location: int, skip: int,
     ) -> tuple[bytes, bytes]:  # fmt: skip
+        words: dict[str, Any] = {
+            "verdict": verdict, "Type": flow_type, "drop_reason_desc": drop_reason, "auth_type": auth,
+            "trace_observation_point": point, "trace_reason": reason, "traffic_direction": direction,
+        }  # fmt: skip  # enums are open: numbers
         flow = flow_pb2.Flow(
-            verdict=verdict, Type=flow_type, drop_reason=drop_reason, drop_reason_desc=drop_reason, auth_type=auth,
-            trace_observation_point=point, trace_reason=reason, traffic_direction=direction, policy_match_type=match,
-            reply=is_reply == 1, emitter=self._emitter,
+            **words, drop_reason=drop_reason, policy_match_type=match, reply=is_reply == 1, emitter=self._emitter,
             Summary=summary.of_packet(flow_type, event_type, protocol, tcp_flags, icmp_type, icmp_code, ip_version),
-        )  # type: ignore[arg-type]  # enums are open  # fmt: skip
+        )  # fmt: skip
         if is_reply >= 0:
             flow.is_reply.value = is_reply == 1
         if event_type or sub_type:
@@ -145,9 +150,12 @@ class Pieces:
         source: int, destination: int, xlated: int, link: int, node: int, skip_code: int, version: int, encrypted: int,
     ) -> tuple[bytes, bytes]:  # fmt: skip
         skip = self._skips[skip_code]
-        parts = [self._side("source", source, skip), self._side("destination", destination, skip), self._link(link, skip)]
+        parts = [self._side("source", source, skip), self._side("destination", destination, skip)]
+        parts.append(self._link(link, skip))
         if version and self._wants("IP", skip):
-            parts.append(self._ip(version, (source_high, source_low), (destination_high, destination_low), xlated, encrypted))
+            addresses = self._address(1, version, source_high, source_low)
+            addresses += self._address(2, version, destination_high, destination_low)
+            parts.append(self._ip(version, addresses, xlated, encrypted))
         if cgroup_id and self._wants("cgroup_id", skip):
             parts.append(tag(33, VARINT) + varint(cgroup_id))
         name = self.tables.strings[node].encode()
@@ -171,22 +179,19 @@ class Pieces:
             made = self._links[code, skip] = self._pruned(flow, skip)
         return made
 
-    def _ip(self, version: int, source: tuple[int, int], destination: tuple[int, int], xlated: int, encrypted: int) -> bytes:
-        wanted = (self._wanted or {}).get("IP") or _IP
-        body = b""
-        if "source" in wanted:
-            body += self._address(1, version, *source)
-        if "destination" in wanted:
-            body += self._address(2, version, *destination)
-        if "ipVersion" in wanted:
+    def _ip(self, version: int, addresses: bytes, xlated: int, encrypted: int) -> bytes:
+        body = addresses
+        if "ipVersion" in self._ip_wanted:
             body += b"\x18" + varint(version)
-        if "encrypted" in wanted and encrypted:
+        if "encrypted" in self._ip_wanted and encrypted:
             body += b"\x20\x01"
-        if "source_xlated" in wanted and xlated:
+        if "source_xlated" in self._ip_wanted and xlated:
             body += block(5, self.tables.strings[xlated].encode())
         return block(5, body)
 
     def _address(self, field: int, version: int, high: int, low: int) -> bytes:
+        if ("source" if field == 1 else "destination") not in self._ip_wanted:
+            return b""
         key = (high, low, field + 2 * version)
         made = self._texts.get(key)
         if made is None:

@@ -1,13 +1,13 @@
 """One `flow.Flow` as numbers for the columns and rows for the tables."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any, NamedTuple, TypeVar
 
 from rubin.model import addresses
 from rubin.model.enums import Protocol, TCPFlags
-from rubin.model.tables import Contents, Endpoint, Link, Process, Service, Tables, Workload
+from rubin.model.tables import Contents, Endpoint, Link, Policy, Process, Service, Tables, Workload
 from rubin.wire import drop, summary
 from rubin.wire.pb import flow_pb2
 from rubin.wire.rows import POLICIES, dns_row, http_row, policy_row, tunnel_row
@@ -80,7 +80,8 @@ class Reader:
             if len(self._kept) > self._KEPT:
                 self._kept.clear()
             value = self._kept[key] = make(*arguments)
-        return value  # type: ignore[no-any-return]
+        made: _Value = value
+        return made
 
     def row(self, flow: flow_pb2.Flow) -> Row:
         """The numbers of this flow; what has a place in the tables is entered there."""
@@ -179,8 +180,15 @@ def _contents_of(flow: flow_pb2.Flow) -> Contents:
         proxy_port=flow.proxy_port,
         node_labels=tuple(flow.node_labels),
         policy_log=tuple(flow.policy_log),
-        **{name: tuple(policy_row(policy) for policy in getattr(flow, name)) for name in POLICIES},
+        egress_allowed_by=_policies(flow.egress_allowed_by),
+        ingress_allowed_by=_policies(flow.ingress_allowed_by),
+        egress_denied_by=_policies(flow.egress_denied_by),
+        ingress_denied_by=_policies(flow.ingress_denied_by),
     )
+
+
+def _policies(policies: Iterable[flow_pb2.Policy]) -> tuple[Policy, ...]:
+    return tuple(map(policy_row, policies))
 
 
 def _is_ours(flow: flow_pb2.Flow) -> bool:
@@ -214,6 +222,3 @@ def _address(text: str) -> tuple[int, int, int]:
 
 def _flags(flags: flow_pb2.TCPFlags) -> int:
     return sum(bit for name, bit in _FLAGS if getattr(flags, name))
-
-
-

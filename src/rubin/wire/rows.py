@@ -51,7 +51,7 @@ def put_contents(flow: flow_pb2.Flow, row: Contents, summary: str) -> None:
 
 def _put_l7(l7: flow_pb2.Layer7, row: Contents) -> None:
     l7.SetInParent()
-    l7.type = row.l7_type
+    l7.type = row.l7_type  # type: ignore[assignment]  # enums are open
     l7.latency_ns = row.latency_ns
     if row.http:
         l7.http.CopyFrom(_http(row.http))
@@ -79,7 +79,7 @@ def _policy(row: Policy) -> flow_pb2.Policy:
 
 def _put_tunnel(tunnel: flow_pb2.Tunnel, row: Tunnel) -> None:
     tunnel.SetInParent()
-    tunnel.protocol = row.protocol
+    tunnel.protocol = row.protocol  # type: ignore[assignment]  # enums are open
     tunnel.vni = row.vni
     if row.source or row.destination:
         tunnel.IP.source = row.source

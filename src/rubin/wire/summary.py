@@ -100,7 +100,7 @@ def of_packet(
 ) -> str:
     """The summary of a flow without contents; "" where nothing is known of the packet."""
     if event_type == EventType.TRACE_SOCK:
-        return {Protocol.TCP: "TCP", Protocol.UDP: "UDP"}.get(Protocol(protocol) if protocol in (6, 17) else 0, "Unknown")
+        return {int(Protocol.TCP): "TCP", int(Protocol.UDP): "UDP"}.get(protocol, "Unknown")
     if flow_type == FlowType.L7:
         return ""
     match protocol:

@@ -18,8 +18,8 @@ def to_list(row: Any) -> Any:
             return row
         case Endpoint():
             workloads = [[one.name, one.kind] for one in row.workloads]
-            service = [row.service.name, row.service.namespace]
-            return [row.id, row.identity, row.cluster_name, row.namespace, row.labels, row.pod_name, workloads, row.names, service]
+            known = [row.id, row.identity, row.cluster_name, row.namespace, row.labels, row.pod_name]
+            return [*known, workloads, row.names, [row.service.name, row.service.namespace]]
         case Contents():
             return _contents_list(row)
     return [getattr(row, one.name) for one in fields(row)]
@@ -28,7 +28,8 @@ def to_list(row: Any) -> Any:
 def _contents_list(row: Contents) -> dict[str, Any]:
     """Most fields of most contents are empty: by name, then."""
     empty = Contents()
-    made = {one.name: getattr(row, one.name) for one in fields(row) if getattr(row, one.name) != getattr(empty, one.name)}
+    every = [(one.name, getattr(row, one.name)) for one in fields(row)]
+    made = {name: value for name, value in every if value != getattr(empty, name)}
     for name in ("http", "dns", "tunnel"):
         if name in made:
             made[name] = to_list(made[name])
@@ -41,7 +42,7 @@ def _contents_list(row: Contents) -> dict[str, Any]:
 
 
 def from_lists(table: str, lists: list[Any]) -> Iterable[Any]:
-    """The rows of a table. Raises ValueError, TypeError, KeyError or DecodeError where a list is not one of that table."""
+    """The rows of a table. Raises ValueError, TypeError, KeyError or DecodeError where a list is not its row."""
     return map(_FROM[table], lists)
 
 
