@@ -46,6 +46,11 @@ class Drain:
         self._method, self._authority = method, address
         self._buffer = bytearray(1 << 20)
         self._held = 0
+        self.kept: list[bytes] | None = None  # a list, to keep the payload
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
 
     def read(self, request: bytes = b"") -> int:
         """The payload's bytes of one whole answer."""
@@ -85,6 +90,8 @@ class Drain:
             kind, flags = buffer[at + 3], buffer[at + 4]
             if kind == _DATA:
                 data += length
+                if self.kept is not None:
+                    self.kept.append(bytes(buffer[at + 9 : at + 9 + length]))
             elif kind == _SETTINGS and not flags & _ACK:
                 self._connection.sendall(frame(_SETTINGS, _ACK, 0, b""))
             elif kind == _PING and not flags & _ACK:
@@ -104,6 +111,7 @@ def main(address: str, times: int = 1) -> None:
     for _ in range(times):
         start = time.perf_counter()
         print(drain.read(), time.perf_counter() - start, flush=True)
+    drain.close()
 
 
 if __name__ == "__main__":

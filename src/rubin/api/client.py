@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import Any, Self, TypeVar
 
@@ -169,7 +169,7 @@ class Client:
     async def _begin(self, stream: Stream[Request, Reply], request: Request) -> None:
         await stream.send_message(request, end=True)
         await stream.recv_initial_metadata()
-        found = stream.initial_metadata or {}
+        found: Mapping[str, Any] = stream.initial_metadata or {}
         self.server_version = next((str(found[name]) for name in _VERSIONS if name in found), "")
 
     @contextmanager

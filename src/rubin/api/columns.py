@@ -40,7 +40,9 @@ class Columns:
         selection = selection_of(request)
         await stream.send_initial_metadata()
         async for batch in Reading(self._ring, self._wakes, selection, self._node_name, _ROWS):
-            await send_framed(stream, _message(frames.encode(batch)))
+            encoded = _message(frames.encode(batch))
+            del batch  # or it would keep its segment alive while a slow client reads
+            await send_framed(stream, encoded)
 
     async def status(self, _request: StatusRequest) -> StatusResponse:
         """One JSON object."""

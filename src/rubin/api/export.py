@@ -3,18 +3,20 @@
 import logging
 import threading
 import time
+from collections.abc import Iterable
 
 from rubin import __version__
 from rubin.api.aggregate import Aggregate
 from rubin.api.flowlogs import FlowLog
 from rubin.api.rotated import RotatedFile
-from rubin.api.selection import Selection, filters_of
+from rubin.api.selection import Selection, compiled
 from rubin.errors import RubinError
 from rubin.model.batch import FlowBatch, Lost, empty
 from rubin.model.enums import LostSource
 from rubin.store.cursor import Cursor
 from rubin.store.ring import Ring
-from rubin.wire.json import JsonEncoder
+from rubin.wire import json
+from rubin.wire.flows import FlowEncoder
 
 _LOG = logging.getLogger(__name__)
 _SPACING_S = 0.1
@@ -32,8 +34,8 @@ class Exporter:
         self.log = log
         self.exported_flows = self.lost_flows = self.failed_flows = 0
         self._ring, self._node_name = ring, node_name
-        self._selection = Selection(filters_of(log.include, log.exclude))
-        self._json = JsonEncoder(log.field_mask or None, __version__)
+        self._selection = Selection(compiled(log.include, log.exclude))
+        self._encoder = FlowEncoder(log.field_mask or None, __version__)
         self._aggregate = _aggregate(log)
         self._file = _opened(log)
         self._cursor = Cursor(ring, ring.next_row)
@@ -95,16 +97,17 @@ class Exporter:
         if self._aggregate is not None:
             self._aggregate.add(part)
             part = empty(part.tables, part.lost)
-        self._write(self._json.encode(part), len(part))
+        self._write(json.lines(part, self._encoder), len(part))
 
     def _flush(self, last: bool = False) -> None:
         if self._aggregate is not None and (last or self._aggregate.due):
             responses = self._aggregate.take(self._node_name)
-            self._write(b"".join(map(self._json.line, responses)), len(responses))
+            self._write(map(json.text, responses), len(responses))
 
-    def _write(self, lines: bytes, flows: int) -> None:
+    def _write(self, lines: Iterable[str], flows: int) -> None:
+        text = "".join(line + "\n" for line in lines)
         try:
-            self._file.write(lines)
+            self._file.write(text.encode())
             self.exported_flows += flows
         except OSError as error:
             if not self.failed_flows:

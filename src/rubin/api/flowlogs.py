@@ -12,7 +12,7 @@ import yaml
 
 from rubin.errors import RubinError, UsageError
 from rubin.model.filter import FlowFilter
-from rubin.wire.filters import filter_from_json
+from rubin.wire.filters import filters_from_json
 from rubin.wire.mask import tree
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -65,8 +65,8 @@ def static_log(settings: ExportSettings) -> FlowLog | None:
             field_mask=settings.export_fieldmask,
             field_aggregate=settings.export_fieldaggregate,
             aggregation_interval_s=duration_s(settings.export_aggregation_interval),
-            include=_filters(_objects(settings.export_allowlist)),
-            exclude=_filters(_objects(settings.export_denylist)),
+            include=filters_from_json(settings.export_allowlist),
+            exclude=filters_from_json(settings.export_denylist),
             file_max_size_mb=settings.export_file_max_size_mb,
             file_max_backups=settings.export_file_max_backups,
             file_compress=settings.export_file_compress,
@@ -116,7 +116,7 @@ def _value(key: str, value: Any) -> Any:
     wrong = UsageError(f"flow log setting '{key}' cannot be {value!r}", "see Hubble's flowLogs")
     match key:
         case "includeFilters" | "excludeFilters" if isinstance(value, list):
-            return _filters([one if isinstance(one, str) else json.dumps(one) for one in value])
+            return filters_from_json(" ".join(one if isinstance(one, str) else json.dumps(one) for one in value))
         case "fieldMask" | "fieldAggregate" if isinstance(value, list):
             return tuple(map(str, value))
         case "aggregationInterval":
@@ -149,26 +149,6 @@ def duration_s(text: str) -> float:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise UsageError(f"'{text}' is no duration", "e.g. 30s, 5m or 1h30m")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
-
-
-def _objects(text: str) -> list[str]:
-    """JSON objects with blanks or nothing between them, each as its text."""
-    decoder, found, start = json.JSONDecoder(), [], 0
-    while start < len(text):
-        if text[start].isspace():
-            start += 1
-            continue
-        try:
-            _, end = decoder.raw_decode(text, start)
-        except ValueError as error:
-            raise UsageError(f"'{text}' is no list of JSON flow filters", '{"verdict":["DROPPED"]}') from error
-        found.append(text[start:end])
-        start = end
-    return found
-
-
-def _filters(texts: list[str]) -> tuple[FlowFilter, ...]:
-    return tuple(map(filter_from_json, texts))
 
 
 def _checked(log: FlowLog) -> FlowLog:

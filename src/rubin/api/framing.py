@@ -18,6 +18,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from grpclib import client, protocol, server
+from grpclib.config import Configuration
 from h2.exceptions import ProtocolError, StreamClosedError
 from h2.settings import SettingCodes
 
@@ -86,7 +87,7 @@ def _write(sender: protocol.Stream, data: memoryview) -> int:
 def _h2_stream(sender: protocol.Stream) -> Any:
     if not sender.closable:
         raise StreamClosedError(sender.id or 0)
-    return sender._h2_connection.streams[sender.id]
+    return sender._h2_connection.streams[sender.id or 0]
 
 
 class Server(server.Server):
@@ -163,9 +164,9 @@ class Channel(client.Channel):
             raise NotGRPC(made.greeting, made.cause)
 
 
-def channel_configuration(server_name: str | None) -> client.Configuration:
+def channel_configuration(server_name: str | None) -> Configuration:
     """Windows for a client that takes much; `server_name` is what the certificate must say, if not the host."""
-    return client.Configuration(
+    return Configuration(
         http2_connection_window_size=_CLIENT_WINDOW_BYTES,
         http2_stream_window_size=_CLIENT_WINDOW_BYTES,
         ssl_target_name_override=server_name,

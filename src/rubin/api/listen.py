@@ -32,13 +32,12 @@ def unix_socket(path: str) -> socket.socket:
     """A listening socket at `path`, mode 0660, in the place of one that a dead server left behind."""
     _refuse_living(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    fresh = f"{path}.{os.getpid()}"
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        listener.bind(fresh)
-        os.chmod(fresh, 0o660)  # before anyone can find it under its name
+        Path(path).unlink(missing_ok=True)
+        listener.bind(path)
+        os.chmod(path, 0o660)  # nobody can connect before it listens
         listener.listen(_BACKLOG)
-        os.rename(fresh, path)
     except OSError as error:
         listener.close()
         raise RubinError(

@@ -60,7 +60,9 @@ class Observer:
         encoder = self._encoder(tuple(request.field_mask.paths))
         await stream.send_initial_metadata()
         async for batch in Reading(self._ring, self._wakes, selection, self._node_name):
-            await send_framed(stream, _messages(encoder, batch))
+            encoded = _messages(encoder, batch)
+            del batch  # or it would keep its segment alive while a slow client reads
+            await send_framed(stream, encoded)
 
     def _encoder(self, mask: tuple[str, ...]) -> FlowEncoder:
         """The encoder of a field mask, kept for the next request: it remembers what it encoded."""

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -45,16 +47,13 @@ class Reading:
 
     async def _read(self, cursor: Cursor, end: int | None) -> AsyncIterator[FlowBatch]:
         """What there is."""
-        while self._left != 0 and (views := cursor.read(end)):
-            self._missed.add(cursor.take_overtaken())
-            for view in views:
-                for part in self._parts(view):
-                    yield part
-                    await asyncio.sleep(0)
+        while self._left != 0 and (parts := self._span(cursor, end)) is not None:
+            while parts:
+                yield parts.popleft()  # held nowhere here, so that a slow reader keeps no segment alive
+                await asyncio.sleep(0)
             if lost := self._missed.due():
                 yield empty(lost=lost)
             await asyncio.sleep(0)
-        self._missed.add(cursor.take_overtaken())
         if end is not None and cursor.row == end == self._ring.next_row and self._left != 0:
             for view in cursor.losses_at_end():
                 yield view
@@ -82,24 +81,37 @@ class Reading:
         waits = [max(0.0, (until - time.time_ns()) / 1e9 + 0.001)] if until is not None else []
         return min([*waits, *self._missed.patience()], default=None)
 
+    def _span(self, cursor: Cursor, end: int | None) -> deque[FlowBatch] | None:
+        """The next rows, chosen and cut; None when there are no more."""
+        views = cursor.read(end, self._rows if self._selection.filters is None else SPAN_ROWS)
+        self._missed.add(cursor.take_overtaken())
+        return deque(part for view in views for part in self._parts(view)) if views else None
+
     def _parts(self, view: FlowBatch) -> Iterator[FlowBatch]:
-        """The view's rows that are asked for, a few thousand at a time, each part with its losses."""
-        losses = sorted(view.lost, key=lambda lost: lost.time_ns)
-        view = view.without_lost()
+        """The view's rows that are asked for, a few thousand at a time, cut where a loss was noted."""
+        losses, view = view.lost, view.without_lost()
         rows = self._selection.rows(view) if len(view) else np.empty(0, np.intp)
         count = len(view) if rows is None else len(rows)
         if self._left is not None:
             count = min(count, self._left)
             self._left -= count
-        for start in range(0, count, self._rows):
-            stop = min(start + self._rows, count)
-            part = view.take(slice(start, stop) if rows is None else rows[start:stop])
-            last = stop == count
-            told = [lost for lost in losses if last or lost.time_ns <= part["time_ns"][-1]]
-            losses = losses[len(told) :]
-            yield part.with_lost(tuple(told)) if told else part
-        if losses:
-            yield empty(view.tables, tuple(losses))
+        chosen = view.take(slice(0, count) if rows is None else rows[:count])
+        places = _places(chosen, losses)
+        cuts = sorted({*range(0, count, self._rows), *places, count})
+        for start, stop in pairwise(cuts):
+            lost = tuple(one for one, place in zip(losses, places, strict=True) if place == start)
+            yield chosen.take(slice(start, stop)).with_lost(lost)
+        last = tuple(one for one, place in zip(losses, places, strict=True) if place == count)
+        if last and self._left != 0:  # the last flow of a number ends the answer
+            yield empty(view.tables, last)
+
+
+def _places(flows: FlowBatch, losses: tuple[Lost, ...]) -> list[int]:
+    """How many of the flows came before each loss, by its time."""
+    if not losses:
+        return []
+    times = np.maximum.accumulate(flows["time_ns"])
+    return [int(place) for place in np.searchsorted(times, [lost.time_ns for lost in losses], "right")]
 
 
 class _Missed:

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rubin.errors import UsageError
 from rubin.model.batch import FlowBatch
 from rubin.model.filter import Filters, FlowFilter
-from rubin.wire.filters import filter_from_proto
+from rubin.wire.filters import filters_of
 from rubin.wire.pb.observer_pb2 import GetFlowsRequest
 
 _LEAST_NS, _GREATEST_NS = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
@@ -61,10 +61,7 @@ def selection_of(request: GetFlowsRequest) -> Selection:
     if request.first and request.follow:
         raise UsageError("first cannot be specified with follow", "first alone, or follow with a number")
     return Selection(
-        filters=filters_of(
-            [filter_from_proto(message) for message in request.whitelist],
-            [filter_from_proto(message) for message in request.blacklist],
-        ),
+        filters=compiled(*filters_of(request)),
         number=request.number,
         first=request.first,
         follow=request.follow,
@@ -73,7 +70,7 @@ def selection_of(request: GetFlowsRequest) -> Selection:
     )
 
 
-def filters_of(allow: Sequence[FlowFilter], deny: Sequence[FlowFilter]) -> Filters | None:
+def compiled(allow: Sequence[FlowFilter], deny: Sequence[FlowFilter]) -> Filters | None:
     """Compiled filters, None where there are none. CEL is loaded only where a filter uses it."""
     if not allow and not deny:
         return None
