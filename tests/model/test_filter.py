@@ -12,7 +12,8 @@ from rubin.errors import UsageError
 from rubin.model import addresses
 from rubin.model.batch import Array, FlowBatch
 from rubin.model.columns import DTYPES
-from rubin.model.filter import BeyondHubble, Cel, Filters, FlowFilter
+from rubin.model.filter import BeyondHubble, Filters, FlowFilter
+from rubin.model.judgement import Cel
 from rubin.model.meanings import BEYOND_HUBBLE, MEANINGS
 from rubin.model.predicates import Mask, Rows
 from rubin.model.tables import DNS, HTTP, Contents, Endpoint, Link, Process, Service, Tables, Workload

@@ -116,7 +116,8 @@ def concat(batches: Iterable[FlowBatch]) -> FlowBatch:
     tables = parts[0].tables
     parts = [adopt(part, tables) for part in parts]
     names = {name for part in parts for name in part.names()}
-    columns = {name: np.concatenate([part[name] for part in parts if len(part)] or [np.empty(0, DTYPES[name])]) for name in names}
+    columns = {
+        name: np.concatenate([part[name] for part in parts if len(part)] or [np.empty(0, DTYPES[name])])
+        for name in names
+    }
     return FlowBatch(columns, tables, tuple(lost for part in parts for lost in part.lost))
-
-
