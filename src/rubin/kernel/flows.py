@@ -182,13 +182,13 @@ class Flows:
         return self._link_code(record) << 32 | self.tables.processes.code(self._process(record))
 
     def _process(self, record: Any) -> Process:
-        uid = int(record["uid"])
+        uid, cgroup = int(record["uid"]), int(record["cgroup_id"])
         return Process(
             pid=int(record["pid"]),
             command=bytes(record["comm"]).split(b"\0")[0].decode(errors="replace"),
             uid=-1 if uid == 0xFFFFFFFF else uid,
-            cgroup_id=int(record["cgroup_id"]),
-            cgroup=self._names.cgroup(int(record["cgroup_id"])),
+            cgroup_id=cgroup,
+            cgroup=self._names.cgroup(cgroup) if cgroup else "",
             netns_cookie=int(record["netns_cookie"]),
         )
 

@@ -72,7 +72,7 @@ class Objects:
     _maps: dict[str, Map] = field(default_factory=dict)
 
     def load(self, name: str, skip: Mapping[str, str] | None = None) -> bool:
-        """Load an object without its programs in `skip` (name: why, "" to say nothing) and those that the kernel refuses.
+        """Load an object without its programs in `skip` (name: why, or "") and without those that the kernel refuses.
 
         False where nothing of it is left; `refused` says why, by program. Raises RubinError where
         the object is not built or none of ours.
