@@ -8,7 +8,7 @@ from rubin.kernel.records import RECORD
 def test_every_member_has_the_name_place_and_size_of_the_kernels(tiny: bytes) -> None:
     item = Object(tiny, "tiny")
     types = btf.of_object(item)
-    ours = {name: (offset, dtype.itemsize) for name, (dtype, offset) in (RECORD.fields or {}).items()}
+    ours = {name: (place[1], place[0].itemsize) for name, place in (RECORD.fields or {}).items()}
     assert types.members("flow_record") == ours
     assert types.size("flow_record") == RECORD.itemsize
     item.close()

@@ -12,7 +12,8 @@ struct settings {
 const volatile struct settings settings = {};
 
 struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 16); } flows SEC(".maps");
-struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 4); __type(key, __u32); __type(value, __u64); } losses SEC(".maps");
+struct loss { __u64 records; __u64 packets; __u64 bytes; };
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 4); __type(key, __u32); __type(value, struct loss); } losses SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u64); } made SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 100000); __type(key, __u32); __type(value, __u64); } words SEC(".maps");
 
@@ -21,13 +22,16 @@ struct flow_record *unused; /* so that BTF tells its layout */
 static int make(void)
 {
 	__u32 zero = 0;
-	__u64 *count = bpf_map_lookup_elem(&made, &zero), *lost = bpf_map_lookup_elem(&losses, &zero);
+	__u64 *count = bpf_map_lookup_elem(&made, &zero);
+	struct loss *lost = bpf_map_lookup_elem(&losses, &zero);
 	if (!count || !lost)
 		return 0;
 	__u64 number = (*count)++;
 	struct flow_record *record = bpf_ringbuf_reserve(&flows, sizeof(*record), 0);
 	if (!record) {
-		(*lost)++;
+		lost->records++;
+		lost->packets++;
+		lost->bytes += 100;
 		return 0;
 	}
 	record->time_ns = number;

@@ -50,7 +50,7 @@ class Losses:
 
     def _records(self) -> npt.NDArray[np.uint64]:
         """(places, cpus) uint64."""
-        return self._map.counters()[:, :, 0]
+        return self._map.counters()[:, :, 0].copy()
 
     def totals(self) -> dict[str, Loss]:
         """All losses by place since the start, those without any left out."""
