@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rubin.metrics.lookup import Lookup
 from rubin.metrics.options import Options
 from rubin.metrics.words import words
 from rubin.model.addresses import text
 from rubin.model.batch import FlowBatch
 from rubin.model.codes import Codes, mix
+from rubin.model.lookup import Lookup
 from rubin.model.tables import Endpoint
 
 U64 = npt.NDArray[np.uint64]

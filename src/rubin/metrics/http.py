@@ -3,48 +3,48 @@
 import gzip
 import logging
 import socket
-import ssl
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from socketserver import TCPServer
 from typing import Any
 
 from rubin.errors import RubinError, UsageError
+from rubin.metrics.certificates import Certificates
 from rubin.metrics.exposition import OPEN_METRICS, TEXT, wants_open_metrics
-from rubin.metrics.series import BOUNDS_S, Family
+from rubin.metrics.requests import Requests
 
 _LOG = logging.getLogger(__name__)
 
-_CLIENTS = 16  # scrapes at once; further connections are closed at once
-_PATIENCE_S = 10.0  # for a client that says or reads nothing
+_CLIENTS = 16  # connections at once; further ones are closed
+_PATIENCE_S = 30.0  # with a client that says or reads nothing
 _SMALL_BYTES = 4096  # not worth compressing
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the page is served. Without certificate and key it is plain HTTP."""
+    """Where the page is served. Without certificate and key it is plain HTTP, as Hubble's."""
 
     listen: str = ":9965"
-    """address:port; an empty address is all of them, an empty text serves nothing."""
+    """address:port; no address means all of them."""
     tls_certificate: str = ""
-    """PEM files; read again when they change."""
+    """PEM file, read again when it changes, as are the next two."""
     tls_key: str = ""
     tls_client_authorities: str = ""
-    """PEM of the authorities by one of which clients must be certified (mutual TLS)."""
+    """PEM of the authorities one of which must have certified a client (mutual TLS)."""
 
 
 class Server:
-    """Serves a page on threads of its own, from `start` to `close`."""
+    """Serves a page on threads of its own, from `start` to `close`. Raises RubinError where it cannot listen."""
 
     def __init__(self, settings: Settings, page: Callable[[bool], bytes]) -> None:
-        self._page = page
-        self._tls = _Certificates(settings) if settings.tls_certificate or settings.tls_key else None
         self.requests = Requests()
-        self._server = _listening(settings.listen, self)
+        certificates = None
+        if settings.tls_certificate or settings.tls_key or settings.tls_client_authorities:
+            certificates = Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_authorities)
+        self._server = _Listener(_address(settings.listen), page, certificates, self.requests)
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
 
     @property
@@ -57,52 +57,108 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """Serve no more; waits for the thread, not for slow clients."""
+        """Serve no more; does not wait for slow clients."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
 
-    def secured(self, connection: socket.socket) -> socket.socket:
-        """The connection, in TLS where that is configured; the handshake comes with the first read."""
-        if self._tls is None:
-            return connection
-        return self._tls.context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
 
-    def answer(self, path: str, accept: str, zipped: bool) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body."""
-        path = path.partition("?")[0]
+def _address(listen: str) -> tuple[str, int]:
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65_535:
+        raise UsageError(f"'{listen}' is not an address to listen on", "write :9965, 127.0.0.1:9965 or [::1]:9965")
+    return host.strip("[]"), int(port)
+
+
+class _Listener(ThreadingHTTPServer):
+    """The listening socket and its threads."""
+
+    daemon_threads = True
+    block_on_close = False  # a slow client must not keep the agent from ending
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        page: Callable[[bool], bytes],
+        certificates: Certificates | None,
+        requests: Requests,
+    ) -> None:
+        self.page, self.requests, self._certificates = page, requests, certificates
+        self._places = threading.BoundedSemaphore(_CLIENTS)
+        self.address_family = socket.AF_INET6 if ":" in address[0] or not address[0] else socket.AF_INET
+        try:
+            super().__init__(address, _Request)
+        except OSError as error:
+            where = f"{address[0]}:{address[1]}"
+            raise RubinError(
+                f"cannot serve metrics on {where}: {error.strerror}", "choose another address or port"
+            ) from error
+
+    def server_bind(self) -> None:
+        """Bind; all addresses means IPv4's and IPv6's."""
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        TCPServer.server_bind(self)  # HTTPServer's would ask the DNS for the host's name
+        self.server_name, self.server_port = "", int(self.server_address[1])
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection on a thread of its own, or close it where there are too many."""
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        request.settimeout(_PATIENCE_S)
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """The connection's thread, TLS handshake included."""
+        try:
+            if self._certificates is not None:
+                request = self._certificates.context().wrap_socket(request, server_side=True)
+            super().process_request_thread(request, client_address)
+        except OSError as error:  # a client that speaks no TLS, has no certificate, or went away
+            _LOG.debug("metrics: client=%s error=%s", client_address[0], error)
+            self.shutdown_request(request)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away in the middle is no error of ours."""
+        _LOG.debug("metrics: client=%s went away: %s", client_address[0], request, exc_info=True)
+
+
+class _Request(BaseHTTPRequestHandler):
+    """One connection."""
+
+    server: _Listener
+    protocol_version = "HTTP/1.1"
+    server_version = "rubin"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        start = time.monotonic()
+        status, headers, body = self._answer(self.path.partition("?")[0])
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.server.requests.note(status, time.monotonic() - start)
+
+    def _answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
         if path == "/healthz":
             return 200, {"Content-Type": "text/plain"}, b"ok\n"
         if path != "/metrics":
-            return 404, {"Content-Type": "text/plain"}, b"try /metrics\n"
-        open_metrics = wants_open_metrics(accept)
-        body = self._page(open_metrics)
+            return 404, {"Content-Type": "text/plain"}, b"not found\n  try: /metrics\n"
+        open_metrics = wants_open_metrics(self.headers.get("Accept", ""))
+        body = self.server.page(open_metrics)
         headers = {"Content-Type": OPEN_METRICS if open_metrics else TEXT}
-        if zipped and len(body) > _SMALL_BYTES:
+        if "gzip" in self.headers.get("Accept-Encoding", "") and len(body) > _SMALL_BYTES:
             headers["Content-Encoding"] = "gzip"
-            body = gzip.compress(body, compresslevel=1)  # without the GIL: the line goes on
+            body = gzip.compress(body, compresslevel=1)  # zlib lets go of the GIL: the line goes on
         return 200, headers, body
 
-
-class Requests:
-    """Hubble's own figures of its metrics endpoint."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: Counter[int] = Counter()
-        self._durations: dict[int, list[float]] = {}
-
-    def note(self, code: int, duration_s: float) -> None:
-        """Count one answer."""
-        with self._lock:
-            self._counts[code] += 1
-            self._durations.setdefault(code, []).append(duration_s)
-            if len(self._durations[code]) > 1:
-                self._durations[code] = [sum(self._durations[code])]
-
-    def families(self) -> list[Family]:
-        """How many there were, by code."""
-        with self._lock:
-            lines = [f'hubble_metrics_http_handler_requests_total{{code="{code}"}} {n}' for code, n in sorted(self._counts.items())]
-        return [Family("hubble_metrics_http_handler_requests_total", "counter", "Scrapes answered", lines)]
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Scrapes are counted, not logged."""

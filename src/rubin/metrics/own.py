@@ -1,10 +1,13 @@
 """The agent's own figures: read from callables when somebody asks, so that they cost nothing between."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from rubin.metrics.series import Family, written
+
+_LOG = logging.getLogger(__name__)
 
 Sample = tuple[tuple[str, ...], float]
 Read = Callable[[], Iterable[Sample]]
@@ -32,10 +35,11 @@ class Figure:
 
 # fmt: off
 _NAMES: dict[str, tuple[str, Literal["counter", "gauge"], tuple[str, ...], str]] = {
-    "program_run_ns": ("rubin_program_run_nanoseconds_total", "counter", ("program",), "Time that a kernel program ran"),
+    # short name, name, kind, labels, help
+    "program_run_ns": ("rubin_program_run_nanoseconds_total", "counter", ("program",), "Time a kernel program ran"),
     "program_runs": ("rubin_program_runs_total", "counter", ("program",), "How often a kernel program ran"),
-    "stage_seconds": ("rubin_stage_cpu_seconds_total", "counter", ("stage",), "CPU time of a stage or sink of the line"),
-    "stage_failures": ("rubin_stage_failures_total", "counter", ("stage",), "Batches with which a stage or sink of the line failed"),
+    "stage_seconds": ("rubin_stage_cpu_seconds_total", "counter", ("stage",), "CPU time of a part of the line"),
+    "stage_failures": ("rubin_stage_failures_total", "counter", ("stage",), "Batches that part of the line failed on"),
     "queue_length": ("rubin_queue_length", "gauge", ("queue",), "What waits in a queue"),
     "ring_fill": ("rubin_ring_fill_ratio", "gauge", ("ring",), "How full a ring is, 0 to 1"),
     "memory_bytes": ("rubin_memory_resident_bytes", "gauge", (), "Resident memory of the agent"),
@@ -52,6 +56,8 @@ class Own:
 
     def __init__(self) -> None:
         self._figures: list[Figure] = []
+        self._failed: set[str] = set()
+        self._more: list[Callable[[], Iterable[Family]]] = []
 
     def give(self, figure: str, read: Read) -> None:
         """Serve one of the figures that are known by a short name (`queue_length`, …)."""
@@ -62,10 +68,27 @@ class Own:
         """Serve a figure."""
         self._figures.append(figure)
 
+    def add_families(self, read: Callable[[], Iterable[Family]]) -> None:
+        """Serve families that are ready made."""
+        self._more.append(read)
+
     def families(self) -> Iterator[Family]:
-        """All figures as they are now."""
+        """All figures as they are now; one that cannot be read is left out and said once."""
         for figure in self._figures:
-            yield figure.family()
+            if (family := self._read(figure)) is not None:
+                yield family
+        for read in self._more:
+            yield from read()
+
+    def _read(self, figure: Figure) -> Family | None:
+        try:
+            return figure.family()
+        except Exception:
+            # an agent that loses one figure still serves the others
+            if figure.name not in self._failed:
+                self._failed.add(figure.name)
+                _LOG.exception("metrics: figure=%s cannot be read", figure.name)
+            return None
 
 
 def one(read: Callable[[], float]) -> Read:

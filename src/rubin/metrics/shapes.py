@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from rubin.metrics.lookup import Lookup
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import EventType, IPVersion, Protocol, TracePoint, Verdict
+from rubin.model.lookup import Lookup
 from rubin.model.tables import Contents
 
 U64 = npt.NDArray[np.uint64]

@@ -3,12 +3,12 @@
 import numpy as np
 
 from rubin.metrics.handlers.setup import Setup
-from rubin.metrics.lookup import Lookup
 from rubin.metrics.series import Counters
 from rubin.metrics.shapes import FLOW_PROTOCOLS, Mask, flow_protocol, protocol, verdict_word
 from rubin.metrics.words import is_world
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import DropReason, Protocol, TCPFlags, Verdict
+from rubin.model.lookup import Lookup
 from rubin.model.tables import Endpoint
 
 OPTIONS = ("any-drop", "port", "syn-only")

@@ -3,10 +3,10 @@
 import numpy as np
 
 from rubin.metrics.handlers.setup import Setup
-from rubin.metrics.lookup import Lookup
 from rubin.metrics.series import Counters
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import Verdict
+from rubin.model.lookup import Lookup
 from rubin.model.tables import Process
 
 _BITS = 12  # of a word's number; the reason's stands above the process's

@@ -3,11 +3,11 @@
 import numpy as np
 
 from rubin.metrics.handlers.setup import Setup
-from rubin.metrics.lookup import Lookup
 from rubin.metrics.series import Counters
 from rubin.metrics.shapes import l7_kind, verdict_word
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import Direction, EventType, Identity
+from rubin.model.lookup import Lookup
 from rubin.model.tables import Endpoint
 
 # PolicyMatchType of Cilium's pkg/monitor/api, in lower case.

@@ -1,4 +1,4 @@
-"""A table of a batch as an array: what each of its rows means to a metric, worked out once a row."""
+"""A table of a batch as an array: a number for each of its rows, worked out once a row."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
