@@ -19,7 +19,8 @@ def command() -> Command:
         "How the server is: whether it answers, how many flows it holds; and of our own agent how complete the\n"
         "picture is: what the kernel offers, what was lost and where, what watching costs."
     )
-    return Command("status", text.partition(":")[0], (output, *SERVER, *GLOBAL), run, text=text)
+    summary = "Show how the server is, and how complete its picture"
+    return Command("status", summary, (output, *SERVER, *GLOBAL), run, text=text)
 
 
 def run(arguments: Arguments) -> int:

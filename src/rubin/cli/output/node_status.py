@@ -33,7 +33,7 @@ class NodeStatus:
             f"  TIMESTAMP: {self._time(response)}\n"
             f"      STATE: {_state(status)}\n"
             f"      NODES: {_cut(list(status.node_names))}\n"
-            f"    MESSAGE: {json.dumps(status.message) if status.message else 'N/A'}\n"
+            f"    MESSAGE: {json.dumps(status.message, ensure_ascii=False) if status.message else 'N/A'}\n"
         )
 
     def _time(self, response: GetFlowsResponse) -> str:
@@ -51,7 +51,7 @@ def _news(status: relay_pb2.NodeStatusEvent) -> str:
         case relay_pb2.NODE_GONE:
             return f"{nodes} removed from cluster: {names}"
         case relay_pb2.NODE_ERROR:
-            return f"Error {json.dumps(status.message)} on {nodes}: {names}"
+            return f"Error {json.dumps(status.message, ensure_ascii=False)} on {nodes}: {names}"
     return f"unknown node status event: {_state(status)} {names}"
 
 

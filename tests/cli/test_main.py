@@ -1,0 +1,129 @@
+"""The door: which command, which exit code, one sentence and a way on."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rubin import __version__
+from rubin.cli.command import Command
+from rubin.cli.main import COMMANDS, load, main
+from tests.cli.running import ENVIRON, command
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in list(os.environ):
+        if name.startswith(("RUBIN_", "HUBBLE_", "XDG_CONFIG")):
+            monkeypatch.delenv(name)
+
+
+HELP = [
+    "",
+    "--help",
+    "-h",
+    "help",
+    "help observe",
+    "observe --help",
+    "observe flows -h",
+    "--help observe",
+    "list",
+    "config",
+    "watch",
+]
+
+
+@pytest.mark.parametrize("line", HELP)
+def test_help_is_given(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(line.split()) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") > 3
+    assert "Usage:" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize("line", ["--version", "-v"])
+def test_version_is_one_line(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([line]) == 0
+    assert capsys.readouterr().out == f"rubin v{__version__}\n"
+
+
+WRONG = [
+    ("obsrve", "command 'obsrve' does not exist", "rubin observe"),
+    ("frobnicate", "command 'frobnicate' does not exist", "rubin --help"),
+    ("list nods", "'rubin list' knows no 'nods'", "rubin list nodes"),
+    ("observe flow", "'rubin observe' knows no 'flow'", "rubin observe flows"),
+    ("observe --verdict droped", "verdict 'droped' does not exist", "one of FORWARDED"),
+    ("observe --folow", "flag '--folow' does not exist", "--follow"),
+    ("observe --first 1 --last 2", "cannot set both --first and --last", "leave one"),
+    ("observe -o xml", "output format 'xml' does not exist", "one of compact"),
+    ("observe -f -o table", "table output format is not compatible with follow mode", "-o compact"),
+    ("observe --field-mask time", "compact output format is not compatible with custom field mask", "-o json"),
+    ("observe --since never", "--since 'never' is no time", "5m"),
+    ("observe --time-format RFC", "time format 'RFC' does not exist", "one of StampMilli"),
+    ("observe --color sometimes", "--color cannot be 'sometimes'", "one of auto"),
+    ("observe --allowlist {", "'{' is no flow filter", "such as"),
+    ("observe -P", "--port-forward is not supported yet", "kubectl"),
+    ("observe --server unix://", "'unix://' names no socket", "e.g."),
+    ("observe --tls-client-cert-file x", "certificate and private key are both required", "--tls-client-cert-file"),
+    ("observe agent-events --pod x", "flag '--pod' does not exist", ""),
+    ("status -o xml", "output format 'xml' does not exist", "one of compact"),
+    ("list nodes -o dict", "--output cannot be 'dict'", "one of json"),
+    ("config get servr", "setting 'servr' does not exist", "server"),
+    ("config set", "config set needs a key", "rubin config set server"),
+    ("completion", "completion needs the name of a shell", "one of bash"),
+    ("completion tcsh", "shell 'tcsh' is not supported", "one of bash"),
+    ("version extra", "'rubin version' knows no 'extra'", "rubin version --help"),
+]
+
+
+@pytest.mark.parametrize(("line", "sentence", "way_on"), WRONG)
+def test_what_was_asked_wrongly_is_said_with_a_way_on(
+    line: str, sentence: str, way_on: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(line.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    first, second = err.splitlines()[:2]
+    assert first.startswith(f"rubin: {sentence}")
+    assert second.startswith(f"  try: {way_on}")
+
+
+def test_a_server_that_is_not_there_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--server", "unix:///nonexistent/rubin.sock"]) == 1
+    assert capsys.readouterr().err.startswith("rubin: there is no socket /nonexistent/rubin.sock\n  try: ")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_file_that_gives_it(name: str) -> None:
+    found = load(name)
+    assert found.name == name
+    assert found.run or found.commands
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_has_a_flag_twice(name: str) -> None:
+    def check(found: Command) -> None:
+        names = [flag.name for flag in found.flags] + [flag.short for flag in found.flags if flag.short]
+        assert len(names) == len(set(names))
+        for below in found.commands:
+            check(below)
+
+    check(load(name))
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    """More text than a pipe holds, and a reader of one line."""
+    line = f"{' '.join(command('completion', 'fish'))} | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, env=ENVIRON)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("# fish")
+
+
+def test_help_loads_no_numpy() -> None:
+    code = "import sys; from rubin.cli.main import main; main(['--help']); sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, env=ENVIRON).returncode == 0
