@@ -4,19 +4,22 @@ from dataclasses import dataclass
 
 WINDOW = "15s"  # what Grafana's $__rate_interval comes to for a scrape a second
 
+ANYONE = ("",)
+POD_A, POD_B = "default/deployment-a", "default/deployment-b"
+
 
 @dataclass(frozen=True)
 class Scenario:
-    """`source` and `destination` are what a line of `rubin observe` calls the two ends; "" matches any."""
+    """`sources` and `destinations`: how a line of `rubin observe` begins to name the two ends."""
 
     title: str
     query: str
-    source: str = ""
-    destination: str = ""
+    sources: tuple[str, ...] = ANYONE
+    destinations: tuple[str, ...] = ANYONE
 
     def has(self, source: str, destination: str) -> bool:
         """True when a flow between these two ends belongs here."""
-        return source.startswith(self.source) and destination.startswith(self.destination)
+        return source.startswith(self.sources) and destination.startswith(self.destinations)
 
 
 SCENARIOS = (
@@ -25,28 +28,28 @@ SCENARIOS = (
         "sum by(source_app, destination_app, destination_namespace, source_namespace) "
         '(rate(hubble_flows_processed_total{source_app="pod-a", destination_app="pod-b", '
         f'source_namespace="default", destination_namespace="default"}}[{WINDOW}]))',
-        "default/deployment-a",
-        "default/deployment-b",
+        (POD_A,),
+        (POD_B, "default/service-b"),
     ),
     Scenario(
         "pod B to pod A",
         "sum by(source_app, destination_app, destination_namespace, source_namespace) "
         f'(rate(hubble_flows_processed_total{{source_app="pod-b", destination_app="pod-a"}}[{WINDOW}]))',
-        "default/deployment-b",
-        "default/deployment-a",
+        (POD_B, "default/service-b"),
+        (POD_A,),
     ),
     Scenario(
         "pod to the outside",
         "sum by(source_app) "
         f'(rate(hubble_flows_to_world_total{{source_app="test-connectivity", source_namespace="default"}}[{WINDOW}]))',
-        "default/test-connectivity",
+        ("default/test-connectivity",),
     ),
     Scenario(
         "outside to pod",
         "sum by(destination_app) "
         '(rate(hubble_flows_processed_total{destination_namespace="default", '
         f'destination_app="http-echo"}}[{WINDOW}]))',
-        "",
-        "default/foo-app",
+        ANYONE,
+        ("default/foo-app", "default/foo-service"),
     ),
 )
