@@ -1,0 +1,1 @@
+"""Packet and payload bytes to columns."""
