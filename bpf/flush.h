@@ -4,9 +4,9 @@
 
 #include "table.h"
 
-static __always_inline __u8 is_reply(__u8 opener, int direction)
+static __always_inline __u8 is_reply(__u32 state, int direction)
 {
-	return opener == OPENER_UNKNOWN ? REPLY_UNKNOWN : opener == direction + 1 ? REPLY_NO : REPLY_YES;
+	return !(state & OPENED) ? REPLY_UNKNOWN : state & OPENED_BY(direction) ? REPLY_NO : REPLY_YES;
 }
 
 static __always_inline __u8 trace_reason(__u8 reply, bool is_new)
@@ -21,7 +21,7 @@ static __always_inline void copy_addresses(struct flow_record *record, const __u
 }
 
 /* A record of one direction of a connection. */
-static __always_inline struct flow_record *tell(__u8 kind, const struct details *details, __u8 opener, const int direction,
+static __always_inline struct flow_record *tell(__u8 kind, const struct details *details, __u32 state, const int direction,
 						const struct counts *counts)
 {
 	struct flow_record *r = record(kind, PLACE, counts);
@@ -40,52 +40,36 @@ static __always_inline struct flow_record *tell(__u8 kind, const struct details 
 	r->vlan = details->vlan;
 	r->netns_cookie = details->netns_cookie;
 	r->socket_cookie = details->socket_cookie;
-	r->reply = is_reply(opener, direction);
+	r->reply = is_reply(state, direction);
 	r->trace_reason = trace_reason(r->reply, false);
 	describe(r, details, direction);
 	return r;
 }
 
-static __always_inline void tell_rest(const struct details *details, __u8 opener, const int direction,
+static __always_inline void tell_rest(const struct details *details, __u32 state, const int direction,
 				      const struct counts *counts)
 {
 	struct flow_record *r;
 
 	if (!counts->packets && !counts->retransmits)
 		return;
-	r = tell(RECORD_FLUSH, details, opener, direction, counts);
+	r = tell(RECORD_FLUSH, details, state, direction, counts);
 	if (r)
 		submit(r);
 }
 
-/* Everything that a connection has not told, in records; the entry is free afterwards.
- * False when somebody else was quicker. */
-static __noinline bool free_entry(__u32 index)
+/* Makes the entry BUSY and tells what it still holds; false when somebody else was quicker. */
+static __always_inline bool empty_entry(struct entry *entry, const struct details *details, __u64 tag)
 {
-	struct entry *entry = bpf_map_lookup_elem(ENTRIES, &index);
-	struct details *details = bpf_map_lookup_elem(DETAILS, &index);
-	struct counts in, out;
-	struct details copy;
-	__u8 opener, state;
-	__u64 tag;
+	struct counts counts;
+	__u32 state;
 
-	if (!entry || !details)
+	if (__sync_val_compare_and_swap(&entry->tag, tag, BUSY) != tag)
 		return false;
-	tag = entry->tag;
-	barrier();
-	copy = *details; /* right if the tag is the same under the lock: details change only after it has gone */
-	bpf_spin_lock(&entry->lock);
 	state = entry->state;
-	if (entry->tag != tag || !(state & READY)) {
-		bpf_spin_unlock(&entry->lock);
-		return false;
-	}
-	take(entry, IN, &in);
-	take(entry, OUT, &out);
-	opener = entry->opener;
-	entry->tag = 0;
-	bpf_spin_unlock(&entry->lock);
-	tell_rest(&copy, opener, OUT, &out);
-	tell_rest(&copy, opener, IN, &in);
+	take(entry, OUT, &counts);
+	tell_rest(details, state, OUT, &counts);
+	take(entry, IN, &counts);
+	tell_rest(details, state, IN, &counts);
 	return true;
 }

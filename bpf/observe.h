@@ -1,43 +1,171 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* What happens with a packet at a vantage point. Needs a vantage, which gives
- *	ENTRIES, DETAILS, MASK, PLACE, EVICTED, TELLS_TCP_LIFE, is_suppressed, describe
- *	begin	what is known of a new connection: its details, opener and state
- *	dress	what a packet's record says beside its headers and counts */
+ *	ENTRIES, DETAILS, MASK, PLACE, MALFORMED_PLACE, EVICTED, TELLS_TCP_LIFE, is_suppressed
+ *	glance	the sight of an ordinary packet, quickly; false: look closer
+ *	look	the sight of any packet, and what its headers say
+ *	begin	what is known of a new connection: details and state
+ *	dress	what a packet's record says beside its headers and counts
+ *
+ * The way of an ordinary packet of a known connection is short on purpose, in instructions as in
+ * memory: under load neither is in the cache. Everything else is in functions of its own. */
 #pragma once
 
 #include "flush.h"
 
-struct observation {
-	struct packet packet;
+/* What counting needs to know of a packet. */
+struct sight {
 	__u64 tag;
 	__u64 netns_cookie;
-	struct counts counts;
-	__u32 index;
-	__u8 opener;
-	__u8 state;
-	__u8 is_new;
-	__u8 event; /* enum record_tcp_event */
+	__u64 count; /* COUNT of this packet */
+	__u32 flags;
+	__u32 protocol;
 };
 
-static __always_inline void begin(struct __sk_buff *skb, struct observation *o, int direction, struct details *details,
-				  __u8 *state);
-static __always_inline void dress(struct __sk_buff *skb, struct observation *o, int direction,
-				  struct flow_record *record, struct details *details);
-static __always_inline bool is_listened(const struct observation *o, int direction);
+static __always_inline bool glance(struct __sk_buff *skb, const int direction, struct sight *sight);
+static __always_inline enum parsed look(struct __sk_buff *skb, int direction, struct sight *sight, struct packet *packet);
+static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
+				   int direction, struct details *details);
+static __always_inline void dress(struct __sk_buff *skb, const struct sight *sight, __u32 index, __u32 state,
+				  int direction, struct flow_record *record);
 
-/* Who opens a connection whose first packet this is. */
-static __always_inline __u8 opener_of(const struct observation *o, int direction)
+/* Which step of its life the connection has just made. */
+static __always_inline __u8 tcp_step(struct entry *entry, int direction, __u32 flags)
 {
-	const struct packet *packet = &o->packet;
-	__u8 sender = direction + 1, receiver = 2 - direction;
+	bool connected, accepted;
+
+	if (flags & RST)
+		return TCP_EVENT_RESET;
+	if (direction == OUT || entry->state & ESTABLISHED)
+		return TCP_EVENT_NONE;
+	connected = entry->state & OPENED_LOCALLY && entry->seen[IN] & SYN;
+	accepted = entry->state & OPENED_REMOTELY && entry->seen[OUT] & SYN && entry->seen[IN] & ACK;
+	if (!connected && !accepted)
+		return TCP_EVENT_NONE;
+	if (__sync_fetch_and_or(&entry->state, ESTABLISHED) & ESTABLISHED)
+		return TCP_EVENT_NONE;
+	return connected ? TCP_EVENT_CONNECT : TCP_EVENT_ACCEPT;
+}
+
+/* The record of a packet that is news. */
+__noinline int report(struct __sk_buff *skb, struct sight *sight, __u32 index, int direction, int is_new)
+{
+	struct entry *entry = bpf_map_lookup_elem(ENTRIES, &index);
+	struct details *details = bpf_map_lookup_elem(DETAILS, &index);
+	struct packet packet = {};
+	struct flow_record *r;
+	struct counts counts;
+	__u32 state;
+
+	if (!entry || !details || !sight)
+		return 0;
+	if (settings.level < LEVEL_MEDIUM) {
+		counts.packets = COUNT_PACKETS(sight->count);
+		counts.bytes = COUNT_BYTES(sight->count);
+		counts.flags = sight->flags;
+		counts.retransmits = 0;
+		if (direction == OUT && entry->retransmits)
+			counts.retransmits = __sync_lock_test_and_set(&entry->retransmits, 0);
+	} else {
+		if (direction == OUT)
+			take(entry, OUT, &counts);
+		else
+			take(entry, IN, &counts);
+		if (!counts.packets)
+			return 0; /* another processor's record has just told it */
+	}
+	r = record(RECORD_TRACE, PLACE, &counts);
+	if (!r)
+		return 0;
+	look(skb, direction, NULL, &packet);
+	state = entry->state;
+	copy_addresses(r, packet.source, packet.destination);
+	r->protocol = packet.protocol;
+	r->ip_version = packet.version;
+	if (packet.protocol == IPPROTO_ICMP || packet.protocol == IPPROTO_ICMPV6) {
+		r->icmp_type = packet.icmp_type;
+		r->icmp_code = packet.icmp_code;
+	} else {
+		r->source_port = packet.source_port;
+		r->destination_port = packet.destination_port;
+	}
+	r->sctp_chunk = packet.sctp_chunk;
+	r->ifindex = skb->ifindex;
+	r->netns_cookie = sight->netns_cookie;
+	r->reply = is_reply(state, direction);
+	r->trace_reason = trace_reason(r->reply, is_new);
+	if (is_icmp_error(&packet)) {
+		r->reply = REPLY_NO; /* as Hubble: it is about a connection, not of it */
+		r->trace_reason = 4; /* RELATED */
+	}
+	if (packet.protocol == IPPROTO_TCP) {
+		if ((sight->flags & (SYN | ACK)) == SYN)
+			details->opened_ns = r->time_ns;
+		if (TELLS_TCP_LIFE)
+			r->tcp_event = tcp_step(entry, direction, sight->flags);
+		if (r->tcp_event == TCP_EVENT_CONNECT && details->opened_ns)
+			r->connect_latency_us = (r->time_ns - details->opened_ns) / 1000;
+	} else {
+		r->tcp_flags = 0;
+	}
+	dress(skb, sight, index, state, direction, r);
+	submit(r);
+	return 0;
+}
+
+/* Counts a packet in its entry; true when there is news. */
+static __always_inline bool count(struct entry *entry, const struct sight *sight, const int direction, __u32 now)
+{
+	__u32 flags = sight->flags, news, last;
+	__u64 held;
+
+	if (entry->used != now)
+		entry->used = now;
+	news = flags & ~entry->seen[direction];
+	if (news)
+		news = flags & ~__sync_fetch_and_or(&entry->seen[direction], flags);
+	if (sight->protocol == IPPROTO_TCP)
+		news &= settings.report_flags;
+	if (settings.level < LEVEL_MEDIUM)
+		return true;
+	if (flags & ~entry->flags[direction])
+		__sync_fetch_and_or(&entry->flags[direction], flags);
+	held = __sync_fetch_and_add(&entry->counts[direction], sight->count);
+	last = entry->reported[direction];
+	if (news || held & COUNT_FULL) {
+		entry->reported[direction] = now;
+		return true;
+	}
+	if (last && now - last < settings.interval_ticks)
+		return false;
+	return __sync_val_compare_and_swap(&entry->reported[direction], last, now) == last;
+}
+
+/* A packet that changes what is known of its connection: the last of it, or the first of the next. */
+static __always_inline bool turn(struct entry *entry, __u32 flags, const int direction)
+{
+	if ((flags & (SYN | ACK)) == SYN && !(entry->state & OPEN_TCP)) {
+		/* The same ports again. What the old connection had not told goes with the new one. */
+		entry->seen[IN] = entry->seen[OUT] = 0;
+		entry->reported[IN] = entry->reported[OUT] = 0;
+		entry->state = OPEN_TCP | OPENED_BY(direction);
+		return true;
+	}
+	if (entry->state & OPEN_TCP &&
+	    (flags & RST || (flags & FIN && entry->seen[!direction] & FIN)))
+		__sync_fetch_and_and(&entry->state, ~OPEN_TCP);
+	return false;
+}
+
+/* Who opens a connection whose first packet this is; 0: not known. */
+static __always_inline __u32 opener_of(const struct packet *packet, int direction)
+{
+	__u32 sender = OPENED_BY(direction), receiver = OPENED_BY(!direction);
 
 	switch (packet->protocol) {
 	case IPPROTO_TCP:
-		if (packet->flags & SYN)
-			return packet->flags & ACK ? receiver : sender;
-		return is_listened(o, direction) ? OPENED_REMOTELY : OPENER_UNKNOWN;
+		return !(packet->flags & SYN) ? 0 : packet->flags & ACK ? receiver : sender;
 	case IPPROTO_SCTP:
-		return packet->sctp_chunk == 1 ? sender : packet->sctp_chunk == 2 ? receiver : OPENER_UNKNOWN;
+		return packet->sctp_chunk == 1 ? sender : packet->sctp_chunk == 2 ? receiver : 0;
 	case IPPROTO_ICMP:
 		return packet->icmp_type == 0 ? receiver : sender;
 	case IPPROTO_ICMPV6:
@@ -47,211 +175,136 @@ static __always_inline __u8 opener_of(const struct observation *o, int direction
 	}
 }
 
-/* A slot of the tag's set: a free one, or the least recently used, which tells what it holds. */
-static __noinline __u32 make_room(__u64 tag)
+/* An entry of the tag's set, BUSY in our name: its preferred one, another free one, or the least
+ * recently used, which tells what it holds. False when other processors keep being quicker. */
+__noinline int make_room(__u64 tag, __u32 *index)
 {
-	__u32 set = set_of(tag, MASK), now = now_ticks(), oldest = 0, index = set;
+	__u32 preferred = (tag >> 32) & MASK, now = now_ticks(), oldest = 0, slot = preferred;
+	struct details *details;
+	struct entry *entry;
+	__u64 old = 0;
 
+	if (!index)
+		return false;
 	for (__u32 way = 0; way < WAYS; way++) {
-		__u32 slot = set + way;
-		struct entry *entry = bpf_map_lookup_elem(ENTRIES, &slot);
+		__u32 candidate = preferred ^ way;
 
-		if (!entry || !entry->tag)
-			return slot;
-		if (now - entry->used >= oldest) {
+		entry = bpf_map_lookup_elem(ENTRIES, &candidate);
+		if (!entry)
+			return false;
+		if (!entry->tag) {
+			slot = candidate;
+			old = 0;
+			break;
+		}
+		if (entry->tag != BUSY && now - entry->used >= oldest) {
 			oldest = now - entry->used;
-			index = slot;
+			slot = candidate;
+			old = entry->tag;
 		}
 	}
-	if (free_entry(index))
-		tally(EVICTED);
-	return index;
-}
-
-/* The entry at o->index for a connection not yet in the table; false when another packet got it. */
-static __noinline bool create(struct __sk_buff *skb, struct observation *o, int direction)
-{
-	struct details *details = bpf_map_lookup_elem(DETAILS, &o->index);
-	struct entry *entry = bpf_map_lookup_elem(ENTRIES, &o->index);
-	__u32 now = now_ticks();
-	__u8 state = 0, opener;
-	bool claimed;
-
+	*index = slot;
+	entry = bpf_map_lookup_elem(ENTRIES, &slot);
+	details = bpf_map_lookup_elem(DETAILS, &slot);
 	if (!entry || !details)
 		return false;
-	opener = opener_of(o, direction);
-	bpf_spin_lock(&entry->lock);
-	claimed = !entry->tag;
-	if (claimed) {
-		entry->tag = o->tag;
-		entry->used = now;
-		entry->reported[IN] = entry->reported[OUT] = 0;
-		entry->seen[IN] = entry->seen[OUT] = 0;
-		entry->opener = opener;
-		entry->state = 0;
-	}
-	bpf_spin_unlock(&entry->lock);
-	if (!claimed)
+	if (!old)
+		return !__sync_val_compare_and_swap(&entry->tag, 0, BUSY);
+	if (!empty_entry(entry, details, old))
 		return false;
-
-	details->local[0] = direction == OUT ? o->packet.source[0] : o->packet.destination[0];
-	details->local[1] = direction == OUT ? o->packet.source[1] : o->packet.destination[1];
-	details->remote[0] = direction == OUT ? o->packet.destination[0] : o->packet.source[0];
-	details->remote[1] = direction == OUT ? o->packet.destination[1] : o->packet.source[1];
-	details->local_port = direction == OUT ? o->packet.source_port : o->packet.destination_port;
-	details->remote_port = direction == OUT ? o->packet.destination_port : o->packet.source_port;
-	details->netns_cookie = o->netns_cookie;
-	details->ifindex = skb->ifindex;
-	details->protocol = o->packet.protocol;
-	details->version = o->packet.version;
-	details->vlan = o->packet.vlan;
-	begin(skb, o, direction, details, &state);
-
-	bpf_spin_lock(&entry->lock);
-	if (entry->tag == o->tag)
-		entry->state |= state | READY | (o->packet.protocol == IPPROTO_TCP ? OPEN_TCP : 0);
-	bpf_spin_unlock(&entry->lock);
+	tally(EVICTED);
 	return true;
 }
 
-/* The record of a packet that is news. */
-static __noinline int report(struct __sk_buff *skb, struct observation *o, int direction)
+static __always_inline void fill(struct details *details, const struct packet *packet, int direction)
 {
-	const struct packet *packet = &o->packet;
-	struct flow_record *r = record(RECORD_TRACE, PLACE, &o->counts);
+	const bool out = direction == OUT;
+
+	details->local[0] = out ? packet->source[0] : packet->destination[0];
+	details->local[1] = out ? packet->source[1] : packet->destination[1];
+	details->remote[0] = out ? packet->destination[0] : packet->source[0];
+	details->remote[1] = out ? packet->destination[1] : packet->source[1];
+	details->local_port = out ? packet->source_port : packet->destination_port;
+	details->remote_port = out ? packet->destination_port : packet->source_port;
+	details->opened_ns = 0;
+	details->protocol = packet->protocol;
+	details->version = packet->version;
+	details->vlan = packet->vlan;
+}
+
+/* A place in the table for a connection whose first packet this is: its index, or -1. */
+__noinline int enlist(struct __sk_buff *skb, struct sight *sight, int direction)
+{
+	struct packet packet = {};
 	struct details *details;
-
-	if (!r)
-		return 0;
-	copy_addresses(r, packet->source, packet->destination);
-	r->protocol = packet->protocol;
-	r->ip_version = packet->version;
-	if (packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6) {
-		r->icmp_type = packet->icmp_type;
-		r->icmp_code = packet->icmp_code;
-	} else {
-		r->source_port = packet->source_port;
-		r->destination_port = packet->destination_port;
-	}
-	r->sctp_chunk = packet->sctp_chunk;
-	r->vlan = packet->vlan;
-	r->ifindex = skb->ifindex;
-	r->netns_cookie = o->netns_cookie;
-	r->reply = is_reply(o->opener, direction);
-	r->trace_reason = trace_reason(r->reply, o->is_new);
-	if (is_icmp_error(packet)) {
-		r->reply = REPLY_NO; /* as Hubble: it is about a connection, not of it */
-		r->trace_reason = 4; /* RELATED */
-	}
-	details = bpf_map_lookup_elem(DETAILS, &o->index);
-	if (details) {
-		if (packet->protocol == IPPROTO_TCP && (packet->flags & (SYN | ACK)) == SYN)
-			details->opened_ns = r->time_ns;
-		if (o->event == TCP_EVENT_CONNECT && details->opened_ns)
-			r->connect_latency_us = (r->time_ns - details->opened_ns) / 1000;
-		r->tcp_event = o->event;
-		dress(skb, o, direction, r, details);
-	}
-	submit(r);
-	return 0;
-}
-
-/* A packet that found no place in the table, since two processors wanted the same: told alone. */
-static __noinline int report_alone(struct __sk_buff *skb, struct observation *o, int direction)
-{
-	o->counts.bytes = o->packet.bytes;
-	o->counts.packets = o->packet.packets;
-	o->counts.flags = o->packet.protocol == IPPROTO_TCP ? o->packet.flags : 0;
-	o->counts.retransmits = 0;
-	o->opener = opener_of(o, direction);
-	o->index = 0xffffffff;
-	return report(skb, o, direction);
-}
-
-/* Which step of its life the connection has just made; under the lock. */
-static __always_inline __u8 tcp_step(struct entry *entry, const int direction, __u16 flags)
-{
-	if (flags & RST)
-		return TCP_EVENT_RESET;
-	if (direction == OUT || entry->state & ESTABLISHED)
-		return TCP_EVENT_NONE;
-	if (entry->opener == OPENED_LOCALLY && entry->seen[IN] & SYN) {
-		entry->state |= ESTABLISHED;
-		return TCP_EVENT_CONNECT;
-	}
-	if (entry->opener == OPENED_REMOTELY && entry->seen[OUT] & SYN && entry->seen[IN] & ACK) {
-		entry->state |= ESTABLISHED;
-		return TCP_EVENT_ACCEPT;
-	}
-	return TCP_EVENT_NONE;
-}
-
-/* One packet in its direction: counted, and reported if it is news. */
-static __always_inline void observe(struct __sk_buff *skb, struct observation *o, const int direction)
-{
-	const bool tcp = o->packet.protocol == IPPROTO_TCP;
-	const __u16 flags = o->packet.flags;
-	__u32 now = now_ticks();
 	struct entry *entry;
-	bool due;
-	__u16 news;
+	__u32 index = 0;
 
-	entry = find(ENTRIES, o->tag, MASK, &o->index);
-	if (!entry) {
-		o->index = make_room(o->tag);
-		if (create(skb, o, direction))
-			entry = bpf_map_lookup_elem(ENTRIES, &o->index);
-		o->is_new = 1;
+	if (!sight || (!make_room(sight->tag, &index) && !make_room(sight->tag, &index)))
+		return -1;
+	entry = bpf_map_lookup_elem(ENTRIES, &index);
+	details = bpf_map_lookup_elem(DETAILS, &index);
+	if (!entry || !details)
+		return -1;
+	look(skb, direction, NULL, &packet);
+	fill(details, &packet, direction);
+	details->netns_cookie = sight->netns_cookie;
+	details->ifindex = skb->ifindex;
+	entry->state = opener_of(&packet, direction) | (packet.protocol == IPPROTO_TCP ? OPEN_TCP : 0) |
+		       begin(skb, sight, &packet, direction, details);
+	entry->reported[IN] = entry->reported[OUT] = 0;
+	entry->seen[IN] = entry->seen[OUT] = 0;
+	entry->flags[IN] = entry->flags[OUT] = 0;
+	entry->used = now_ticks();
+	__sync_lock_test_and_set(&entry->tag, sight->tag);
+	return index;
+}
+
+/* A packet that takes a closer look: options, extension headers, fragments, other protocols.
+ * False when there is nothing to count. */
+__noinline int look_closely(struct __sk_buff *skb, struct sight *sight, int direction)
+{
+	struct packet packet = {};
+
+	if (!sight)
+		return false;
+	switch (look(skb, direction, sight, &packet)) {
+	case PARSED:
+		return true;
+	case MALFORMED:
+		lose(MALFORMED_PLACE, 1, skb->len);
+		return false;
+	default:
+		return false;
 	}
-	if (!entry) {
-		if (!is_suppressed(direction))
-			report_alone(skb, o, direction);
+}
+
+/* One packet in its direction: counted, and told if it is news. */
+static __always_inline void observe(struct __sk_buff *skb, const int direction)
+{
+	__u32 now = now_ticks(), index;
+	struct sight sight = {};
+	struct entry *entry;
+	int is_new = false;
+
+	if (!glance(skb, direction, &sight) && !look_closely(skb, &sight, direction))
 		return;
+	entry = find(ENTRIES, sight.tag, MASK, &index);
+	if (!entry) {
+		index = enlist(skb, &sight, direction);
+		entry = bpf_map_lookup_elem(ENTRIES, &index);
+		is_new = true;
+		if (!entry) {
+			lose(PLACE, COUNT_PACKETS(sight.count), COUNT_BYTES(sight.count));
+			return;
+		}
 	}
 	if (entry->state & OURS || is_suppressed(direction)) {
 		entry->used = now;
 		return;
 	}
-
-	bpf_spin_lock(&entry->lock);
-	if (entry->tag != o->tag) {
-		bpf_spin_unlock(&entry->lock);
-		report_alone(skb, o, direction);
-		return;
-	}
-	if (tcp && (flags & (SYN | ACK)) == SYN && !(entry->state & OPEN_TCP)) {
-		/* The same ports again: what the old connection had not told goes with the new one. */
-		entry->seen[IN] = entry->seen[OUT] = 0;
-		entry->reported[IN] = entry->reported[OUT] = 0;
-		entry->opener = direction + 1;
-		entry->state = READY | OPEN_TCP;
-		o->is_new = 1;
-	}
-	news = flags & ~entry->seen[direction];
-	if (tcp)
-		news &= settings.report_flags;
-	due = settings.level < LEVEL_MEDIUM || news || !entry->reported[direction] ||
-	      now - entry->reported[direction] >= settings.interval_ticks;
-	entry->used = now;
-	entry->bytes[direction] += o->packet.bytes;
-	entry->packets[direction] += o->packet.packets;
-	if (flags) {
-		entry->seen[direction] |= flags;
-		if (tcp) {
-			entry->flags[direction] |= flags;
-			if (flags & RST || (entry->seen[IN] & entry->seen[OUT] & FIN))
-				entry->state &= ~OPEN_TCP;
-		}
-	}
-	if (due) {
-		entry->reported[direction] = now;
-		take(entry, direction, &o->counts);
-		if (TELLS_TCP_LIFE && tcp)
-			o->event = tcp_step(entry, direction, flags);
-		o->opener = entry->opener;
-		o->state = entry->state;
-	}
-	bpf_spin_unlock(&entry->lock);
-	if (due)
-		report(skb, o, direction);
+	if (sight.flags & (SYN | FIN | RST) && sight.protocol == IPPROTO_TCP)
+		is_new |= turn(entry, sight.flags, direction);
+	if (count(entry, &sight, direction, now))
+		report(skb, &sight, index, direction, is_new);
 }

@@ -105,6 +105,8 @@ static __always_inline const void *bytes_at(struct __sk_buff *skb, __u32 offset,
 {
 	void *data = (void *)(long)skb->data;
 
+	if (offset > 0x3fff) /* for the verifier; headers do not go so far */
+		return NULL;
 	if (data + offset + size <= (void *)(long)skb->data_end)
 		return data + offset;
 	return bpf_skb_load_bytes(skb, offset, copy, size) ? NULL : copy;
@@ -303,12 +305,15 @@ static __always_inline void count_segments(struct __sk_buff *skb, struct packet 
 	}
 }
 
-/* The IP packet that begins at `offset`. */
-static __always_inline enum parsed parse(struct __sk_buff *skb, __u32 offset, __u16 ethertype, struct packet *packet)
+/* The IP packet that begins at `offset`: enum parsed. Global (as are other big functions), so that
+ * the verifier looks at it once and not anew for each caller. */
+__noinline int parse(struct __sk_buff *skb, __u32 offset, __u32 ethertype, struct packet *packet)
 {
-	__u32 transport;
 	enum parsed parsed;
+	__u32 transport;
 
+	if (!packet)
+		return MALFORMED;
 	packet->offset = offset;
 	packet->bytes = skb->len - offset;
 	if (ethertype == ETH_P_IP)

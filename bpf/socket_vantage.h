@@ -42,29 +42,22 @@ static __always_inline void describe(struct flow_record *record, const struct de
 	describe_owner(record, &details->owner);
 }
 
-/* The tag of a connected socket, from any program that has its BTF pointer. */
+/* The tag of a connected socket, from any program that has its BTF pointer; 0: not connected. */
 static __always_inline __u64 tag_of_socket(struct sock *sk)
 {
-	address local = {}, remote = {};
 	struct sock_common *common = &sk->__sk_common;
-	__u16 port = bpf_ntohs(((struct inet_sock *)sk)->inet_sport);
-	__u32 first = sk->__sk_common.skc_daddr;
+	__u32 ports = pair_of(bpf_ntohs(((struct inet_sock *)sk)->inet_sport), bpf_ntohs(common->skc_dport));
+	__u64 netns_cookie = common->skc_net.net->net_cookie;
+	struct in6_words local, remote;
 
-	if (!sk->__sk_common.skc_dport)
+	if (!common->skc_dport)
 		return 0;
-	/* An IPv6 socket that talks IPv4 has both; packets of it are IPv4. */
-	if (sk->__sk_common.skc_family == AF_INET || first) {
-		local[1] = mapped(sk->__sk_common.skc_rcv_saddr);
-		remote[1] = mapped(first);
-		return tag_of(true, local, remote, port, bpf_ntohs(sk->__sk_common.skc_dport), sk->sk_protocol,
-			      sk->__sk_common.skc_net.net->net_cookie);
-	}
-	if (sk->__sk_common.skc_family != AF_INET6)
+	/* An IPv6 socket that talks IPv4 has both addresses; its packets are IPv4. */
+	if (common->skc_family == AF_INET || common->skc_daddr)
+		return tag_v4(common->skc_rcv_saddr, common->skc_daddr, ports, sk->sk_protocol, netns_cookie);
+	if (common->skc_family != AF_INET6)
 		return 0;
-	local[0] = two(common->skc_v6_rcv_saddr.word[0], common->skc_v6_rcv_saddr.word[1]);
-	local[1] = two(common->skc_v6_rcv_saddr.word[2], common->skc_v6_rcv_saddr.word[3]);
-	remote[0] = two(common->skc_v6_daddr.word[0], common->skc_v6_daddr.word[1]);
-	remote[1] = two(common->skc_v6_daddr.word[2], common->skc_v6_daddr.word[3]);
-	return tag_of(false, local, remote, port, bpf_ntohs(sk->__sk_common.skc_dport), sk->sk_protocol,
-		      sk->__sk_common.skc_net.net->net_cookie);
+	local = common->skc_v6_rcv_saddr;
+	remote = common->skc_v6_daddr;
+	return tag_v6(local.word, remote.word, ports, sk->sk_protocol, netns_cookie);
 }

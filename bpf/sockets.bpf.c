@@ -11,11 +11,6 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-static __always_inline bool is_listened(const struct observation *o, int direction)
-{
-	return is_listening(o->netns_cookie, direction == OUT ? o->packet.source_port : o->packet.destination_port);
-}
-
 /* An skb's or a socket's field where the program's type lets us see only __sk_buff. */
 #define READ(target, pointer, field) \
 	bpf_probe_read_kernel(&(target), sizeof(target), __builtin_preserve_access_index(&(pointer)->field))
@@ -87,110 +82,156 @@ static __always_inline __u8 adopt(struct __sk_buff *skb, __u8 protocol, int dire
 	return 0;
 }
 
-static __always_inline void begin(struct __sk_buff *skb, struct observation *o, int direction, struct details *details,
-				  __u8 *state)
+static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
+				   int direction, struct details *details)
 {
+	__u16 local_port = direction == OUT ? packet->source_port : packet->destination_port;
 	struct owner nobody = {};
+	__u32 state;
 
 	details->owner = nobody;
-	details->opened_ns = 0;
 	details->socket_cookie = bpf_get_socket_cookie(skb);
-	*state = adopt(skb, o->packet.protocol, direction, &details->owner);
+	state = adopt(skb, packet->protocol, direction, &details->owner);
 	if (settings.own_pid && details->owner.pid == settings.own_pid)
-		*state |= OURS;
-	if (direction == IN && o->packet.protocol == IPPROTO_TCP && (o->packet.flags & (SYN | ACK)) == SYN)
-		note_listening(o->netns_cookie, o->packet.destination_port);
+		state |= OURS;
+	if (packet->protocol != IPPROTO_TCP)
+		return state;
+	if (direction == IN && (packet->flags & (SYN | ACK)) == SYN)
+		note_listening(sight->netns_cookie, local_port);
+	else if (!(packet->flags & SYN) && is_listening(sight->netns_cookie, local_port))
+		state |= OPENED_REMOTELY;
+	return state;
 }
 
-static __always_inline void dress(struct __sk_buff *skb, struct observation *o, int direction,
-				  struct flow_record *record, struct details *details)
+static __always_inline void dress(struct __sk_buff *skb, const struct sight *sight, __u32 index, __u32 state,
+				  int direction, struct flow_record *record)
 {
+	struct details *details = bpf_map_lookup_elem(DETAILS, &index);
+	struct entry *entry = bpf_map_lookup_elem(ENTRIES, &index);
 	struct bpf_sock *sk = skb->sk;
 	struct bpf_tcp_sock *tcp;
-	struct entry *entry;
 
+	if (!details || !entry)
+		return;
 	record->socket_cookie = bpf_get_socket_cookie(skb);
-	if (!(o->state & OWNED) && adopt(skb, o->packet.protocol, direction, &details->owner)) {
-		entry = bpf_map_lookup_elem(ENTRIES, &o->index);
-		if (entry) {
-			bpf_spin_lock(&entry->lock);
-			if (entry->tag == o->tag)
-				entry->state |= OWNED;
-			bpf_spin_unlock(&entry->lock);
-		}
-	}
+	if (!(state & OWNED) && adopt(skb, sight->protocol, direction, &details->owner))
+		__sync_fetch_and_or(&entry->state, OWNED);
 	describe(record, details, direction);
-	if (o->packet.protocol != IPPROTO_TCP || !sk || sk->state == SOCKET_LISTENS)
+	if (sight->protocol != IPPROTO_TCP || !sk || sk->state == SOCKET_LISTENS)
 		return;
 	details->socket_cookie = record->socket_cookie; /* the handshake had the listener's */
 	sk = bpf_sk_fullsock(sk);
-	if (!sk)
-		return;
-	tcp = bpf_tcp_sock(sk);
+	tcp = sk ? bpf_tcp_sock(sk) : NULL;
 	if (tcp)
 		record->srtt_us = tcp->srtt_us >> 3;
 }
 
+/* Read here and nowhere else: the verifier lets no pointer into a socket be computed. */
+#define ONCE(field) (*(volatile typeof(field) *)&(field))
+
 /* A connected socket is known by its own addresses: behind NAT those of its packets differ in the
  * two directions. For others (listeners, servers of UDP, the kernel's own) the packet tells. */
-static __always_inline __u64 tag_of_packet(struct __sk_buff *skb, struct observation *o, const int direction)
+static __always_inline bool is_connected(struct bpf_sock *sk)
 {
-	const struct packet *packet = &o->packet;
-	const __u64 *local = direction == OUT ? packet->source : packet->destination;
-	const __u64 *remote = direction == OUT ? packet->destination : packet->source;
-	__u16 local_port = direction == OUT ? packet->source_port : packet->destination_port;
-	__u16 remote_port = direction == OUT ? packet->destination_port : packet->source_port;
-	bool v4 = packet->version == 1;
-	address own, peer;
-	struct bpf_sock *sk = skb->sk;
-
-	if (sk && sk->dst_port && local_port) {
-		local_port = sk->src_port;
-		remote_port = bpf_ntohs(sk->dst_port);
-		if (v4) {
-			own[1] = mapped(sk->src_ip4);
-			peer[1] = mapped(sk->dst_ip4);
-			own[0] = peer[0] = 0;
-		} else {
-			own[0] = two(sk->src_ip6[0], sk->src_ip6[1]);
-			own[1] = two(sk->src_ip6[2], sk->src_ip6[3]);
-			peer[0] = two(sk->dst_ip6[0], sk->dst_ip6[1]);
-			peer[1] = two(sk->dst_ip6[2], sk->dst_ip6[3]);
-		}
-		return tag_of(v4, own, peer, local_port, remote_port, packet->protocol, o->netns_cookie);
-	}
-	return tag_of(v4, local, remote, local_port, remote_port, packet->protocol, o->netns_cookie);
+	return sk && sk->dst_port;
 }
 
-static __always_inline int socket_packet(struct __sk_buff *skb, const int direction)
+static __always_inline __u32 ports_of_socket(struct bpf_sock *sk)
 {
-	struct observation o = {};
+	return pair_of(ONCE(sk->src_port), bpf_ntohs(ONCE(sk->dst_port)));
+}
 
-	switch (parse(skb, 0, bpf_ntohs(skb->protocol), &o.packet)) {
-	case MALFORMED:
-		lose(MALFORMED_PLACE, 1, skb->len);
-		return 1;
-	case NOT_IP:
-		return 1;
-	case PARSED:
-		break;
+static __always_inline enum parsed look(struct __sk_buff *skb, int direction, struct sight *sight, struct packet *packet)
+{
+	enum parsed parsed = parse(skb, 0, bpf_ntohs(skb->protocol), packet);
+	const __u64 *local = direction == OUT ? packet->source : packet->destination;
+	const __u64 *remote = direction == OUT ? packet->destination : packet->source;
+	struct bpf_sock *sk = skb->sk;
+	__u32 ports;
+
+	if (!sight || parsed != PARSED)
+		return parsed;
+	ports = direction == OUT ? pair_of(packet->source_port, packet->destination_port) :
+				   pair_of(packet->destination_port, packet->source_port);
+	sight->netns_cookie = netns_cookie(skb);
+	sight->count = COUNT(packet->packets, packet->bytes);
+	sight->flags = packet->flags;
+	sight->protocol = packet->protocol;
+	if (ports && is_connected(sk) && packet->version == 1)
+		sight->tag = tag_v4(ONCE(sk->src_ip4), ONCE(sk->dst_ip4), ports_of_socket(sk), packet->protocol, sight->netns_cookie);
+	else if (ports && is_connected(sk)) {
+		__u32 own[] = { ONCE(sk->src_ip6[0]), ONCE(sk->src_ip6[1]), ONCE(sk->src_ip6[2]), ONCE(sk->src_ip6[3]) };
+		__u32 peer[] = { ONCE(sk->dst_ip6[0]), ONCE(sk->dst_ip6[1]), ONCE(sk->dst_ip6[2]), ONCE(sk->dst_ip6[3]) };
+
+		sight->tag = tag_v6(own, peer, ports_of_socket(sk), packet->protocol, sight->netns_cookie);
+	} else if (packet->version == 1)
+		sight->tag = tag_v4(local[1] >> 32, remote[1] >> 32, ports, packet->protocol, sight->netns_cookie);
+	else {
+		__u32 own[] = { local[0], local[0] >> 32, local[1], local[1] >> 32 };
+		__u32 peer[] = { remote[0], remote[0] >> 32, remote[1], remote[1] >> 32 };
+
+		sight->tag = tag_v6(own, peer, ports, packet->protocol, sight->netns_cookie);
 	}
-	o.netns_cookie = netns_cookie(skb);
-	o.tag = tag_of_packet(skb, &o, direction);
-	observe(skb, &o, direction);
-	return 1; /* go on */
+	return PARSED;
+}
+
+/* IPv4 without options and fragments, TCP or UDP, headers where they can be read directly. */
+static __always_inline bool glance(struct __sk_buff *skb, const int direction, struct sight *sight)
+{
+	struct {
+		struct ipv4_header ip;
+		struct tcp_header tcp;
+	} *packet = (void *)(long)skb->data;
+	struct bpf_sock *sk = skb->sk;
+	__u32 headers, local, remote, ports, segments = skb->gso_segs;
+
+	if ((void *)(packet + 1) > (void *)(long)skb->data_end || !sk)
+		return false;
+	if (packet->ip.version_length != 0x45 || packet->ip.fragment & bpf_htons(MORE_FRAGMENTS | FRAGMENT_OFFSET))
+		return false;
+	sight->protocol = packet->ip.protocol;
+	sight->flags = 0;
+	sight->netns_cookie = netns_cookie(skb);
+	if (sight->protocol == IPPROTO_TCP) {
+		sight->flags = bpf_ntohs(packet->tcp.flags) & TCP_FLAGS;
+		headers = sizeof(struct ipv4_header) + (bpf_ntohs(packet->tcp.flags) >> 12) * 4;
+	} else if (sight->protocol == IPPROTO_UDP) {
+		headers = sizeof(struct ipv4_header) + 8;
+	} else {
+		return false;
+	}
+	sight->count = COUNT(1, skb->len);
+	if (segments > 1)
+		sight->count += COUNT(segments - 1, (segments - 1) * headers);
+	if (is_connected(sk)) {
+		local = ONCE(sk->src_ip4);
+		remote = ONCE(sk->dst_ip4);
+		ports = ports_of_socket(sk);
+	} else if (direction == OUT) {
+		local = packet->ip.source;
+		remote = packet->ip.destination;
+		ports = pair_of(bpf_ntohs(packet->tcp.source), bpf_ntohs(packet->tcp.destination));
+	} else {
+		local = packet->ip.destination;
+		remote = packet->ip.source;
+		ports = pair_of(bpf_ntohs(packet->tcp.destination), bpf_ntohs(packet->tcp.source));
+	}
+	sight->tag = tag_v4(local, remote, ports, sight->protocol, sight->netns_cookie);
+	return true;
 }
 
 SEC("cgroup_skb/ingress")
 int rubin_socket_in(struct __sk_buff *skb)
 {
-	return socket_packet(skb, IN);
+	observe(skb, IN);
+	return 1; /* go on */
 }
 
 SEC("cgroup_skb/egress")
 int rubin_socket_out(struct __sk_buff *skb)
 {
-	return socket_packet(skb, OUT);
+	observe(skb, OUT);
+	return 1;
 }
 
 static __always_inline int bound(struct bpf_sock *sk)
