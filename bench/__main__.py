@@ -15,7 +15,9 @@ GROUPS = ("kernel", "line", "api", "cli")
 def main() -> int:
     """Run what was asked for; exit 1 when a figure misses what is asked of it."""
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
-    parser.add_argument("groups", nargs="*", metavar="GROUP", choices=[*GROUPS, []], help=f"one of {', '.join(GROUPS)}; default all")
+    parser.add_argument(
+        "groups", nargs="*", metavar="GROUP", choices=[*GROUPS, []], help=f"one of {', '.join(GROUPS)}; default all"
+    )
     parser.add_argument("--json", action="store_true", help="end with one flat object of figures")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, for a look while you work")
     arguments = parser.parse_args()

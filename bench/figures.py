@@ -41,7 +41,9 @@ class Figures:
     def _line(self, key: str, width: int) -> str:
         values, relation = self.samples[key], BARS.get(key)
         spread = f"[{min(values):.4g} .. {max(values):.4g}]" if len(values) > 1 else ""
-        return f"{key:<{width}}  {self.median(key):>12,.4g}  {spread:<26} {_verdict(self.median(key), relation)}".rstrip()
+        return (
+            f"{key:<{width}}  {self.median(key):>12,.4g}  {spread:<26} {_verdict(self.median(key), relation)}".rstrip()
+        )
 
 
 def _verdict(value: float, bar: tuple[str, float] | None) -> str:
@@ -54,7 +56,11 @@ def _verdict(value: float, bar: tuple[str, float] | None) -> str:
 
 def _kernel_bars() -> dict[str, tuple[str, float]]:
     limits = {"tcp_bulk": 200, "udp_1": 200, "udp_10000": 300, "tcp_short": 400}
-    return {f"kernel_ns.{point}.{load}": ("<=", limit) for point in ("sockets", "interfaces") for load, limit in limits.items()}
+    return {
+        f"kernel_ns.{point}.{load}": ("<=", limit)
+        for point in ("sockets", "interfaces")
+        for load, limit in limits.items()
+    }
 
 
 BARS: dict[str, tuple[str, float]] = {

@@ -57,7 +57,9 @@ def load_tool() -> Iterator[str]:
 @contextmanager
 def serving(*command: str, namespace: str = FAR) -> Iterator["subprocess.Popen[str]"]:
     """A server in a namespace for as long as the block lasts."""
-    process = subprocess.Popen(inside(namespace, *command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        inside(namespace, *command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     try:
         yield process
     finally:

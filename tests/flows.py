@@ -7,7 +7,17 @@ import numpy as np
 from rubin.model import addresses
 from rubin.model.batch import FlowBatch
 from rubin.model.columns import COLUMNS, DTYPES
-from rubin.model.enums import Direction, DropReason, EventType, FlowType, IPVersion, Protocol, TCPFlags, TracePoint, Verdict
+from rubin.model.enums import (
+    Direction,
+    DropReason,
+    EventType,
+    FlowType,
+    IPVersion,
+    Protocol,
+    TCPFlags,
+    TracePoint,
+    Verdict,
+)
 from rubin.model.tables import Endpoint, Process, Tables, Workload
 
 _ENUMS: dict[str, Any] = {
@@ -105,7 +115,9 @@ def _defaults(columns: dict[str, list[int]], length: int) -> dict[str, Any]:
     return made
 
 
-def generate(n: int, seed: int = 1, endpoints: int = 500, pairs: int = 7_000, tables: Tables | None = None) -> FlowBatch:
+def generate(
+    n: int, seed: int = 1, endpoints: int = 500, pairs: int = 7_000, tables: Tables | None = None
+) -> FlowBatch:
     """`n` flows as a busy node sees them: pods with labels and workloads, mostly TCP, 2 % drops.
 
     Deterministic in its arguments. `pairs` distinct (client, server) pairs among `endpoints` pods.
@@ -125,12 +137,23 @@ def generate(n: int, seed: int = 1, endpoints: int = 500, pairs: int = 7_000, ta
     destination = np.where(reply, clients[pair], servers[pair])
     udp = port == 53
     to_stack = rng.random(n) < 0.5
-    flags = np.where(reply & (rng.random(n) < 0.2), TCPFlags.SYN | TCPFlags.ACK, rng.choice([2, 16, 24, 17, 4], n, p=[0.2, 0.3, 0.3, 0.15, 0.05]))
+    flags = np.where(
+        reply & (rng.random(n) < 0.2),
+        TCPFlags.SYN | TCPFlags.ACK,
+        rng.choice([2, 16, 24, 17, 4], n, p=[0.2, 0.3, 0.3, 0.15, 0.05]),
+    )
     reason = np.where(dropped, rng.choice([133, 181, 169, 0], n), 0)
     point = np.where(dropped, 0, np.where(to_stack, TracePoint.TO_STACK, TracePoint.TO_ENDPOINT))
-    processes = np.array([tables.processes.code(Process(1000 + i, f"app-{i % 40}", 0, 4000 + i, f"/pod{i}", 99)) for i in range(endpoints)])
+    processes = np.array(
+        [
+            tables.processes.code(Process(1000 + i, f"app-{i % 40}", 0, 4000 + i, f"/pod{i}", 99))
+            for i in range(endpoints)
+        ]
+    )
     node = tables.strings.code("node-1")
-    kernel = np.array([tables.strings.code(name) for name in ("NETFILTER_DROP", "NO_SOCKET", "IP_RPFILTER", "NOT_SPECIFIED")])
+    kernel = np.array(
+        [tables.strings.code(name) for name in ("NETFILTER_DROP", "NO_SOCKET", "IP_RPFILTER", "NOT_SPECIFIED")]
+    )
     columns = {
         "time_ns": 1_700_000_000_000_000_000 + np.sort(rng.integers(0, 10_000 * n, n)),
         "uuid_high": np.full(n, 0x1234_5678_9ABC_8DEF),
@@ -174,4 +197,6 @@ def _pod(i: int) -> Endpoint:
         f"k8s:io.kubernetes.pod.namespace={namespace}",
         f"k8s:version=v{i % 3}",
     )
-    return Endpoint(i + 1, 1000 + i % 160, "", namespace, labels, f"{app}-{i:05d}-x7k2p", (Workload(app, "Deployment"),))
+    return Endpoint(
+        i + 1, 1000 + i % 160, "", namespace, labels, f"{app}-{i:05d}-x7k2p", (Workload(app, "Deployment"),)
+    )

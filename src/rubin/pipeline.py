@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ class Account:
 
     batches: int = 0
     flows: int = 0
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     failures: Counter[str] = field(default_factory=Counter)
 
 
@@ -47,14 +47,18 @@ def run(
     return account
 
 
-def _guarded(account: Account, name: str, step: Callable[[FlowBatch], FlowBatch | None], batch: FlowBatch) -> FlowBatch | None:
+def _guarded(
+    account: Account, name: str, step: Callable[[FlowBatch], FlowBatch | None], batch: FlowBatch
+) -> FlowBatch | None:
     start = time.thread_time()
     try:
         return step(batch)
     except Exception:
         account.failures[name] += 1
         if account.failures[name] == 1:
-            _LOG.exception("stage=%s failed on a batch of %d flows; further failures are only counted", name, len(batch))
+            _LOG.exception(
+                "stage=%s failed on a batch of %d flows; further failures are only counted", name, len(batch)
+            )
         return None
     finally:
         account.seconds[name] += time.thread_time() - start

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 U64 = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
 
 _V4_PREFIX = 0xFFFF << 32
 _LOW = (1 << 64) - 1
@@ -28,9 +29,10 @@ def text(high: int, low: int) -> str:
     return str(IPv6Address(high << 64 | low))
 
 
-def is_v4(high: U64, low: U64) -> npt.NDArray[np.bool_]:
+def is_v4(high: U64, low: U64) -> Mask:
     """(n,) bool: which rows are IPv4."""
-    return (high == 0) & (low >> np.uint64(32) == 0xFFFF)
+    mask: Mask = (high == 0) & (low >> np.uint64(32) == 0xFFFF)
+    return mask
 
 
 class Network:
@@ -49,9 +51,10 @@ class Network:
         self._high, self._low = np.uint64(high), np.uint64(low)
         self._mask_high, self._mask_low = np.uint64(mask >> 64), np.uint64(mask & _LOW)
 
-    def contains(self, high: U64, low: U64) -> npt.NDArray[np.bool_]:
+    def contains(self, high: U64, low: U64) -> Mask:
         """(n,) bool: which addresses lie in the network."""
-        return ((high & self._mask_high) == self._high) & ((low & self._mask_low) == self._low)
+        mask: Mask = ((high & self._mask_high) == self._high) & ((low & self._mask_low) == self._low)
+        return mask
 
     def __repr__(self) -> str:
         return f"Network({self.text})"

@@ -181,4 +181,5 @@ class Tables:
     @property
     def full(self) -> bool:
         """True when it is time for a source to go on with new tables."""
-        return max(map(len, (self.strings, self.endpoints, self.processes, self.links, self.contents))) > self.FULL_ROWS
+        tables: tuple[Table[Any], ...] = (self.strings, self.endpoints, self.processes, self.links, self.contents)
+        return any(len(table) > self.FULL_ROWS for table in tables)

@@ -1,0 +1,194 @@
+"""The agent: the only place where the rooms meet. Construction, no logic."""
+
+import logging
+import resource
+import signal
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from rubin import __version__, pipeline
+from rubin.api.exports import Exports
+from rubin.api.flowlogs import ExportSettings, duration_s
+from rubin.api.listen import ListenSettings
+from rubin.api.server import Server, ServerThread
+from rubin.identity.facts import Provider
+from rubin.identity.local import Local
+from rubin.identity.static import Static
+from rubin.identity.table import Names
+from rubin.metrics import http, own, sink
+from rubin.sources.live import Live, LiveSettings, LiveStatus
+from rubin.store.ring import Ring
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AgentSettings:
+    """What `rubin agent` can be told, by flag, environment (`RUBIN_…`) or TOML file."""
+
+    listen: str = ListenSettings().socket_path
+    """Unix socket of the API; "" for none."""
+    listen_address: str = "127.0.0.1:4245"
+    """host:port of the API over TCP; beyond loopback it needs TLS; "" for none."""
+    tls_cert_file: str = ""
+    tls_key_file: str = ""
+    tls_client_ca_files: tuple[str, ...] = ()
+    metrics_address: str = "127.0.0.1:9965"
+    """host:port of /metrics; "" for none."""
+    metrics: str = sink.DEFAULT
+    """Metrics with their options, as Hubble's flag or Helm's list."""
+    names: str = ""
+    """TOML file of names for addresses, networks, interfaces, cgroups and namespaces."""
+    vantage: str = "sockets"
+    """Where packets are seen: sockets, interfaces or both."""
+    interface: tuple[str, ...] = ()
+    """Patterns of the interfaces to watch."""
+    monitor_aggregation: str = LiveSettings.aggregation
+    monitor_aggregation_interval: str = "5s"
+    ring_capacity: int = 1_000_000
+    """Flows held in memory."""
+    export_file_path: str = ""
+    export_file_max_size_mb: int = ExportSettings().export_file_max_size_mb
+    export_file_max_backups: int = ExportSettings().export_file_max_backups
+    export_file_compress: bool = False
+    export_allowlist: str = ""
+    export_denylist: str = ""
+    export_fieldmask: tuple[str, ...] = ()
+    export_fieldaggregate: tuple[str, ...] = ()
+    export_aggregation_interval: str = ExportSettings().export_aggregation_interval
+    flowlogs_config_path: str = ""
+    """YAML file of several exports, as Hubble's."""
+    node_name: str = ""
+    """How flows name this node; the host's name where it is not given."""
+    cluster_name: str = "default"
+
+    @property
+    def node(self) -> str:
+        """As Hubble writes it: `cluster/node`, without the cluster where that is "default"."""
+        name = self.node_name or socket.gethostname()
+        return name if self.cluster_name in ("", "default") else f"{self.cluster_name}/{name}"
+
+    def of_live(self) -> LiveSettings:
+        """The part of `sources.live`."""
+        return LiveSettings(
+            vantages=("sockets", "interfaces") if self.vantage == "both" else (self.vantage,),
+            interfaces=self.interface,
+            aggregation=self.monitor_aggregation,
+            interval_s=duration_s(self.monitor_aggregation_interval),
+            node_name=self.node,
+        )
+
+    def of_export(self) -> ExportSettings:
+        """The part of `api.exports`."""
+        return ExportSettings(**{field.name: getattr(self, field.name) for field in fields(ExportSettings)})
+
+    def of_listen(self) -> ListenSettings:
+        """The part of `api.server`."""
+        certificates = (self.tls_cert_file, self.tls_key_file, self.tls_client_ca_files)
+        return ListenSettings(self.listen, self.listen_address, *certificates)
+
+
+def run(settings: AgentSettings) -> int:
+    """Observe this machine until SIGTERM or SIGINT. Raises RubinError where it cannot begin."""
+    with ExitStack() as stack:
+        agent = Agent(settings, stack)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: agent.live.stop())
+        _LOG.info("agent=started node=%s socket=%s tcp=%s", settings.node, settings.listen, settings.listen_address)
+        agent.run()
+    _LOG.info("agent=stopped flows=%d", agent.account.flows)
+    return 0
+
+
+class Agent:
+    """All parts, put together; what is opened is closed by `stack`, the kernel's side first."""
+
+    def __init__(self, settings: AgentSettings, stack: ExitStack) -> None:
+        self._started = time.monotonic()
+        self._settings = settings
+        self.account = pipeline.Account()
+        self.metrics = sink.Metrics(sink.Settings(settings.metrics))
+        static: list[Provider] = [Static(Path(settings.names))] if settings.names else []
+        self.names = Names([*static, Local()], gone=self.metrics.gone)
+        self.ring = Ring(settings.ring_capacity)
+        self.exports = Exports(self.ring, settings.of_export(), settings.node)
+        stack.callback(self.exports.close)
+        server = ServerThread(Server(self.ring, settings.of_listen(), settings.node, self.status))
+        server.start()
+        stack.callback(server.close)
+        if settings.metrics_address:
+            page = http.Server(http.Settings(settings.metrics_address), self.metrics.exposition)
+            page.start()
+            stack.callback(page.close)
+        self.live = Live(settings.of_live())
+        stack.callback(self.live.close)
+        self._give_figures()
+
+    def run(self) -> None:
+        """The line, until the source ends."""
+        stages = [("identify", self.names.identify)]
+        sinks = [("store", self.ring.append), ("metrics", self.metrics.observe)]
+        pipeline.run(self.live, stages, sinks, self.account)
+
+    def status(self) -> Mapping[str, Any]:
+        """What `rubin status` prints below Hubble's numbers: names carry units, groups are mappings."""
+        live = self.live.status()
+        return {
+            "node": self._settings.node,
+            "agent_version": __version__,
+            "uptime_s": round(time.monotonic() - self._started, 1),
+            "completeness_percent": _completeness(self.account.flows, live),
+            "kernel": _kernel(live),
+            "lost": {place: asdict(loss) for place, loss in live.losses.items()},
+            "line": {"flows": self.account.flows, "failures": dict(self.account.failures)},
+            "exports": self.exports.account(),
+            "names": dict(self.names.status()),
+            "metrics": list(self.metrics.configuration.notes),
+            "memory_bytes": _resident_bytes(),
+        }
+
+    def _give_figures(self) -> None:
+        """The agent's own metrics: each a callable that is asked at scrape."""
+        give, live, account = self.metrics.own.give, self.live.status, self.account
+        give("info", lambda: [((__version__,), 1.0)])
+        give("flows", own.one(lambda: account.flows))
+        give("stage_seconds", own.by_name(lambda: list(account.seconds.items())))
+        give("stage_failures", own.by_name(lambda: list(account.failures.items())))
+        give("program_run_ns", own.by_name(lambda: ((name, cost.time_ns) for name, cost in live().programs.items())))
+        give("program_runs", own.by_name(lambda: ((name, cost.runs) for name, cost in live().programs.items())))
+        give("map_memory_bytes", own.by_name(lambda: list(live().map_bytes.items())))
+        give("ring_fill", own.by_name(self._fills))
+        give("memory_bytes", own.one(_resident_bytes))
+
+    def _fills(self) -> Iterable[tuple[str, float]]:
+        return [("kernel", self.live.status().ring_fill), ("flows", self.ring.held_flows / self.ring.capacity)]
+
+
+def _kernel(live: LiveStatus) -> dict[str, Any]:
+    return {
+        "capabilities": [asdict(capability) for capability in live.capabilities],
+        "attached": list(live.attached),
+        "refused": live.refused,
+        "ns_per_packet": round(live.ns_per_packet, 1),
+        "map_bytes": live.kernel_bytes,
+        "records_made": live.tallies.get("records", 0),
+        "records_read": live.records_read,
+        "ring_fill_percent": round(100 * live.ring_fill, 2),
+        "counted": live.tallies,
+    }
+
+
+def _completeness(flows: int, live: LiveStatus) -> float:
+    lost = sum(loss.records for loss in live.losses.values())
+    return round(100 * flows / (flows + lost), 4) if flows + lost else 100.0
+
+
+def _resident_bytes() -> int:
+    """Resident memory of this process (proc(5), statm)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
