@@ -50,12 +50,12 @@ class Client:
                 async with asyncio.timeout(self.settings.timeout_s):
                     await self._channel.dial()
         except BaseException:
-            self._channel.close()
+            await self._channel.hang_up()
             raise
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        self._channel.close()
+        await self._channel.hang_up()
 
     async def flows(
         self, request: pb.GetFlowsRequest, on_status: OnStatus | None = None

@@ -163,6 +163,14 @@ class Channel(client.Channel):
         if not await asyncio.shield(made.greeted):
             raise NotGRPC(made.greeting, made.cause)
 
+    async def hang_up(self) -> None:
+        """Close at once: an orderly end of TLS may take half a minute, and the loop may not live that long."""
+        transport = getattr(getattr(self._protocol, "connection", None), "_transport", None)
+        self.close()
+        if transport is not None:
+            transport.abort()
+            await asyncio.sleep(0)
+
 
 def channel_configuration(server_name: str | None) -> Configuration:
     """Windows for a client that takes much; `server_name` is what the certificate must say, if not the host."""

@@ -1,6 +1,8 @@
 """Hubble's Peer service: this node as its only peer, so that a relay finds it."""
 
 import asyncio
+import socket
+from ipaddress import ip_address
 
 from grpclib.server import Stream
 
@@ -25,3 +27,16 @@ def server_name(node_name: str) -> str:
     """What a relay expects in the node's certificate: Hubble's name, with the cluster `default` if none is said."""
     cluster, _, node = node_name.rpartition("/")
     return f"{node.replace('.', '-')}.{(cluster or 'default').replace('.', '-')}.hubble-grpc.cilium.io"
+
+
+def reachable(address: str) -> str:
+    """The address as others may dial it: where the server listens everywhere, the one that leads out; "" if none."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not ip_address(host.strip("[]")).is_unspecified:
+        return address
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))  # RFC 5737, never a real host; a datagram socket sends nothing here
+            return f"{probe.getsockname()[0]}:{port}"
+    except OSError:
+        return ""

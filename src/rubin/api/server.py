@@ -19,7 +19,7 @@ from rubin.api.health import health_service
 from rubin.api.listen import ListenSettings, tcp_socket, tls_of, unix_socket
 from rubin.api.notifications import Notifications
 from rubin.api.observer import Observer
-from rubin.api.peer import peer_service
+from rubin.api.peer import peer_service, reachable
 from rubin.api.wakes import Wakes
 from rubin.errors import RubinError
 from rubin.store.ring import Ring
@@ -57,7 +57,7 @@ class Server:
         wakes = Wakes(self._ring)
         self._observer = Observer(self._ring, wakes, self.notifications, self._node_name)
         columns = Columns(self._ring, wakes, self._node_name, self._status)
-        peer = peer_service(self._node_name, self.address, self._tls is not None)
+        peer = peer_service(self._node_name, reachable(self.address), self._tls is not None)
         served = [self._observer.service(), peer, health_service(), columns.service()]
         for listener in listeners:
             server = GRPCServer(ServerReflection.extend(served))

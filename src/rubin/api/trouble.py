@@ -58,6 +58,9 @@ def _no_grpc(error: NotGRPC, target: Target) -> RubinError:
         return RubinError(f"{target.text} wants TLS", f"--tls, or --server tls://{target.text}")
     if error.greeting.startswith(b"HTTP/"):
         return RubinError(f"{target.text} is a web server, not a Hubble server", "another --server")
+    if not error.greeting and target.tls:  # asyncio's servers end so, without the alert that says why
+        sentence = f"{target.text} hung up after the handshake: it may want a client certificate that it knows"
+        return RubinError(sentence, _CREDENTIALS)
     if not error.greeting:
         sentence = f"{target.text} hung up without a word: it may want TLS, or be no Hubble server"
         return RubinError(sentence, "tls:// before the server, or another --server")
