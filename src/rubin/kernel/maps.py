@@ -77,7 +77,7 @@ class Map:
             return False
         return True
 
-    def keys(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[bytes]:
         """Every key, one call each; keys that come or go meanwhile may be seen or not."""
         following = ctypes.create_string_buffer(self.key_size)
         current = 0

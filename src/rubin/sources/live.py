@@ -24,7 +24,7 @@ from rubin.model.batch import FlowBatch, Lost, empty
 
 __all__ = ["Live", "LiveSettings", "LiveStatus"]
 
-_MOST_ROWS = 16_384  # a batch that stays in the cache; more is in the next one
+_MOST_ROWS = 8_192  # a batch that stays in the cache; more is in the next one
 _MEASURE_EVERY_S = 30  # the programs are timed for one second of so many
 _BUSY_PAUSE_S, _IDLE_PAUSE_S = 0.05, 0.1
 _BUSY_S = 1.0  # so long after the last record the shorter pause holds
