@@ -68,7 +68,7 @@ def _no_grpc(error: NotGRPC, target: Target) -> RubinError:
 
 
 def _tls(error: ssl.SSLError, target: Target) -> RubinError:
-    reason = (error.reason or str(error)).replace("_", " ").lower()
+    reason = (getattr(error, "reason", None) or str(error)).replace("_", " ").lower()
     if "certificate required" in reason or "handshake failure" in reason:
         return RubinError(f"{target.text} wants a client certificate", _CREDENTIALS)
     if ("alert" in reason and "certificate" in reason) or "unknown ca" in reason:
