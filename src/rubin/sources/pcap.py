@@ -1,8 +1,6 @@
 """Flows from a capture file or a pipe: one row a packet."""
 
 import os
-import select
-import sys
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
@@ -17,10 +15,10 @@ from rubin.model.enums import EventType, FlowType, TracePoint, TraceReason, Verd
 from rubin.model.tables import Tables
 from rubin.sources.classic import FILE_HEAD_BYTES, classic
 from rubin.sources.pcapng import MAGIC, Pcapng
+from rubin.sources.pieces import Pieces
 from rubin.sources.records import Framing, Records
 from rubin.sources.shared import Shared
 
-_PIECE_BYTES = 2 << 20
 _BEHIND = bytes(8)  # numbers are read where a packet ends, too
 _PACKED = {b"\x1f\x8b": "gunzip -c", b"\x28\xb5": "zstdcat", b"\xfd7": "xzcat", b"BZ": "bzcat"}
 
@@ -34,9 +32,11 @@ class Pcap:
     """
 
     def __init__(self, path: str) -> None:
-        self.name = "standard input" if path == "-" else path
+        self._pieces = Pieces(path, "a pcap or pcapng file")
+        self.name = self._pieces.name
         self.packets = self.broken = self.skipped = 0
-        self._file = _opened(path)
+        # RFC 9562, version 8: 60 random bits of this reading and the version, 62 bits that count and the variant
+        self._uuid_high = int.from_bytes(os.urandom(8), "little") & ~0xF000 | 0x8000
         self._openers = Openers()
         self._shared = Shared(Tables())
         self._strange: set[int] = set()
@@ -51,16 +51,14 @@ class Pcap:
 
     def close(self) -> None:
         """Let the file go."""
-        if self._file > 0:
-            os.close(self._file)
-        self._file = -1
+        self._pieces.close()
 
     def __iter__(self) -> Iterator[FlowBatch]:
         head = self._head()
         framing, used = self._framing(head)
         data, offset, more = head[used:], used, True
         while more:
-            piece = self._read()
+            piece = self._pieces.read()
             data, more = data + piece, bool(piece)
             records, used = framing.take(data)
             if len(records) or records.lost:
@@ -78,7 +76,7 @@ class Pcap:
 
     def _head(self) -> bytes:
         head = b""
-        while len(head) < FILE_HEAD_BYTES and (piece := self._read()):
+        while len(head) < FILE_HEAD_BYTES and (piece := self._pieces.read()):
             head += piece
         if not head:
             raise RubinError(f"{self.name} is empty", "see whether the capture ran, and where it wrote to")
@@ -102,16 +100,6 @@ class Pcap:
                 f"capture on another interface; known are {_listed(LINK_TYPES)} (tcpdump.org/linktypes.html)",
             )
         return framing, FILE_HEAD_BYTES
-
-    def _read(self) -> bytes:
-        """The next piece, "" at the end; of a pipe what is there, so that packets are seen as they come."""
-        piece = os.read(self._file, _PIECE_BYTES)
-        while piece and len(piece) < _PIECE_BYTES and select.select([self._file], [], [], 0)[0]:
-            following = os.read(self._file, _PIECE_BYTES - len(piece))
-            if not following:
-                break
-            piece += following
-        return piece
 
     def _check(self, framing: Framing, offset: int) -> None:
         if framing.problem:
@@ -139,6 +127,8 @@ class Pcap:
             parts.append((rows, self._columns(packets, records.interface[rows], names)))
         columns = _in_order(parts)
         rows = columns.pop("row", np.zeros(0, np.int64))
+        columns["uuid_high"] = np.full(len(rows), self._uuid_high, np.uint64)
+        columns["uuid_low"] = np.arange(self.packets, self.packets + len(rows), dtype=np.uint64) | np.uint64(1 << 63)
         self.packets += len(rows)
         columns["time_ns"] = np.maximum(records.time_ns[rows], 0)
         if len(rows):
@@ -177,17 +167,6 @@ def _in_order(parts: list[tuple[Array, dict[str, Array]]]) -> dict[str, Array]:
     order = np.argsort(row, kind="stable")
     joined = {name: np.concatenate([columns[name] for _, columns in parts])[order] for name in parts[0][1]}
     return {**joined, "row": row[order]}
-
-
-def _opened(path: str) -> int:
-    if path == "-":
-        return sys.stdin.fileno()
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise RubinError(
-            f"{path} cannot be read: {error.strerror}", "name a pcap or pcapng file, or - for a pipe"
-        ) from None
 
 
 def _listed(numbers: Iterable[int]) -> str:
