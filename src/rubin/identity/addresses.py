@@ -1,6 +1,6 @@
 """Addresses to endpoint numbers, a whole column at once: told ones, then the narrowest CIDR, then the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ class Addresses:
     """`numbers(high, low)` for told addresses and CIDRs; `rest` for all others, 0 where there is no address."""
 
     def __init__(self, told: Mapping[str, int], cidrs: Mapping[str, int], rest: int) -> None:
-        self._told = {_key(*pair(address)): number for address, number in told.items()}
+        self._told = dict(zip(_keys(told), told.values(), strict=True))
         self._rest = rest
         groups: dict[int, dict[str, int]] = {}
         for cidr, number in cidrs.items():
@@ -74,13 +74,15 @@ class _Group:
         mask = ((1 << length) - 1) << (128 - length)
         self._high, self._low = np.uint64(mask >> 64), np.uint64(mask & _LOW)
         self._codes = Codes(1 << max(4, (8 * len(cidrs)).bit_length()))
-        for cidr, number in cidrs.items():
-            self._codes.add(_key(*pair(Network(cidr).text.partition("/")[0])), number)
+        firsts = [Network(cidr).text.partition("/")[0] for cidr in cidrs]
+        for key, number in zip(_keys(firsts), cidrs.values(), strict=True):
+            self._codes.add(key, number)
 
     def numbers(self, high: U64, low: U64) -> I64:
         """(n,) int64: the number of the CIDR of this length that holds each address, -1 for none."""
         return self._codes.find(mix(high & self._high, low & self._low))
 
 
-def _key(high: int, low: int) -> int:
-    return int(mix(np.array([high], np.uint64), np.array([low], np.uint64))[0])
+def _keys(addresses: Iterable[str]) -> list[int]:
+    halves = np.array([pair(address) for address in addresses], np.uint64).reshape(-1, 2)
+    return mix(halves[:, 0], halves[:, 1]).tolist()

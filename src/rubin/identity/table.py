@@ -56,7 +56,14 @@ class Names:
         self._refresh_when_due()
         if not len(batch):
             return batch
-        source, destination = self._side(batch, "source"), self._side(batch, "destination")
+        if batch["source_endpoint"].all() and batch["destination_endpoint"].all():
+            return batch
+        # both sides in one go: what a look-up costs once counts in small batches
+        high = np.concatenate([batch["source_high"], batch["destination_high"]])
+        low = np.concatenate([batch["source_low"], batch["destination_low"]])
+        numbers = self._addresses.numbers(high, low)
+        source = self._side(batch, "source", numbers[: len(batch)])
+        destination = self._side(batch, "destination", numbers[len(batch) :])
         return batch.with_columns(source_endpoint=source, destination_endpoint=destination)
 
     def who(self, address: str) -> Endpoint:
@@ -68,19 +75,14 @@ class Names:
         """A provider's name and what it says of itself, one a line."""
         return [(provider.name, provider.status()) for provider in self._providers]
 
-    def _side(self, batch: FlowBatch, side: str) -> npt.NDArray[np.uint32]:
-        """(n,) uint32: codes into the batch's endpoints."""
-        given = batch[f"{side}_endpoint"]
-        named = given > 0
-        if named.all():
-            return given
-        numbers = self._addresses.numbers(batch[f"{side}_high"], batch[f"{side}_low"])
+    def _side(self, batch: FlowBatch, side: str, numbers: I64) -> npt.NDArray[np.uint32]:
+        """(n,) uint32: codes into the batch's endpoints; `numbers` are the addresses' and are written to."""
         if self._scopes.of_sockets:
             _override(numbers, _at_socket(batch, side), self._of_process(batch.tables)[batch["process"]])
         if self._scopes.of_interfaces:
             _override(numbers, _at_interface(batch, side), self._of_link(batch.tables)[batch["link"]])
-        codes = self._codes_of(numbers, batch.tables)
-        return np.where(named, given, codes) if named.any() else codes
+        codes, given = self._codes_of(numbers, batch.tables), batch[f"{side}_endpoint"]
+        return np.where(given > 0, given, codes) if given.any() else codes
 
     def _codes_of(self, numbers: I64, tables: Tables) -> npt.NDArray[np.uint32]:
         """(n,) uint32: the codes that endpoints have in a batch's tables; new ones are added there."""
