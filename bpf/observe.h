@@ -25,8 +25,8 @@ static __always_inline bool glance(struct __sk_buff *skb, const int direction, s
 static __always_inline enum parsed look(struct __sk_buff *skb, int direction, struct sight *sight, struct packet *packet);
 static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
 				   int direction, struct details *details);
-static __always_inline void dress(struct __sk_buff *skb, const struct sight *sight, __u32 index, __u32 state,
-				  int direction, struct flow_record *record);
+static __always_inline void dress(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
+				  __u32 index, __u32 state, int direction, struct flow_record *record);
 
 /* Which step of its life the connection has just made. */
 static __always_inline __u8 tcp_step(struct entry *entry, int direction, __u32 flags)
@@ -107,7 +107,7 @@ __noinline int report(struct __sk_buff *skb, struct sight *sight, __u32 index, i
 	} else {
 		r->tcp_flags = 0;
 	}
-	dress(skb, sight, index, state, direction, r);
+	dress(skb, sight, &packet, index, state, direction, r);
 	submit(r);
 	return 0;
 }

@@ -11,14 +11,17 @@ struct {
 	__type(value, struct owner);
 } owners SEC(".maps");
 
-/* The task that runs now. By BTF pointers, which packet programs may follow in every kernel
- * since 5.11; bpf_get_current_pid_tgid and its like they may call only since 6.10 to 6.16. */
-static __always_inline void current_owner(struct owner *owner)
+/* By BTF pointers, which packet programs may follow in every kernel since
+ * 5.11; bpf_get_current_pid_tgid and its like they may call only since 6.10 to 6.16. */
+static __always_inline void owner_of(struct task_struct *task, struct owner *owner)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-
 	owner->pid = task->tgid;
 	owner->uid = task->cred->uid.val;
 	owner->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
 	bpf_probe_read_kernel_str(owner->comm, sizeof(owner->comm), task->comm);
+}
+
+static __always_inline void current_owner(struct owner *owner)
+{
+	owner_of(bpf_get_current_task_btf(), owner);
 }

@@ -20,34 +20,38 @@ enum news { /* in packet.news: what is reported the first time a direction shows
 	FIN = 1, SYN = 2, RST = 4, ACK = 16, TCP_FLAGS = 0x1ff,
 };
 
-struct packet {
-	address source;
-	address destination;
-	__u32 offset;  /* of the network header, then of the transport's */
-	__u32 packets; /* on the wire, that is after segmentation */
-	__u32 bytes;   /* IP packets as on the wire: a header for each segment */
-	__u16 source_port; /* ICMP: the echo's identifier, in both */
-	__u16 destination_port;
-	__u16 flags; /* TCP's; of SCTP a bit for each chunk type */
-	__u16 vlan;
-	__u8 version; /* as in a record */
-	__u8 protocol;
-	__u8 icmp_type;
-	__u8 icmp_code;
-	__u8 sctp_chunk; /* as in a record */
-	__u8 later_fragment;
-	__u8 fragment;
-	__u8 tunnelled;
-	__u16 inner_vlan;
-	__u32 fragment_id;
-};
-
 struct tunnel {
 	address source;
 	address destination;
 	__u16 source_port;
 	__u16 destination_port;
 	__u32 vni;
+};
+
+struct packet {
+	address source;
+	address destination;
+	__u32 offset;  /* of the network header, then of the transport's */
+	__u32 packets; /* on the wire, that is after segmentation */
+	__u32 bytes;   /* IP packets as on the wire: a header for each segment */
+	__u32 fragment_id;
+	__u16 source_port; /* ICMP: the echo's identifier, in both */
+	__u16 destination_port;
+	__u16 flags; /* TCP's; of SCTP a bit for each chunk type */
+	__u8 version; /* as in a record */
+	__u8 protocol;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 sctp_chunk; /* as in a record */
+	bool fragment;
+	bool later_fragment;
+	/* only at interfaces: */
+	bool ethernet;    /* has such a header, at frame_offset */
+	__u32 frame_offset;
+	bool tunnelled;
+	__u16 vlan;       /* the innermost */
+	__u16 outer_vlan;
+	struct tunnel tunnel;
 };
 
 struct ipv4_header {

@@ -46,7 +46,7 @@ static __always_inline void describe(struct flow_record *record, const struct de
 static __always_inline __u64 tag_of_socket(struct sock *sk)
 {
 	struct sock_common *common = &sk->__sk_common;
-	__u32 ports = pair_of(bpf_ntohs(((struct inet_sock *)sk)->inet_sport), bpf_ntohs(common->skc_dport));
+	__u32 ports = pair_of(bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport)), bpf_ntohs(common->skc_dport));
 	__u64 netns_cookie = common->skc_net.net->net_cookie;
 	struct in6_words local, remote;
 

@@ -11,10 +11,6 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* An skb's or a socket's field where the program's type lets us see only __sk_buff. */
-#define READ(target, pointer, field) \
-	bpf_probe_read_kernel(&(target), sizeof(target), __builtin_preserve_access_index(&(pointer)->field))
-
 static __always_inline __u64 netns_cookie(struct __sk_buff *skb)
 {
 	struct sk_buff *packet = (void *)skb;
@@ -103,8 +99,8 @@ static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *si
 	return state;
 }
 
-static __always_inline void dress(struct __sk_buff *skb, const struct sight *sight, __u32 index, __u32 state,
-				  int direction, struct flow_record *record)
+static __always_inline void dress(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
+				  __u32 index, __u32 state, int direction, struct flow_record *record)
 {
 	struct details *details = bpf_map_lookup_elem(DETAILS, &index);
 	struct entry *entry = bpf_map_lookup_elem(ENTRIES, &index);

@@ -60,7 +60,10 @@ typedef struct {
 
 struct file;
 
+struct sock;
+
 struct socket {
+	struct sock *sk;
 	struct file *file;
 } RELOCATED;
 
@@ -127,3 +130,7 @@ struct task_struct {
 	char comm[16];
 	struct css_set *cgroups;
 } RELOCATED;
+
+/* A field of what a program gets as __sk_buff or bpf_sock and may not look into: it is the kernel's own. */
+#define READ(target, pointer, field) \
+	bpf_probe_read_kernel(&(target), sizeof(target), __builtin_preserve_access_index(&(pointer)->field))

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What packets do not tell of a TCP connection: its end, and what had to be sent again. Connects,
+ * accepts and resets are seen on their packets, which costs nothing between them. */
+#include "types.h"
+
+#include "socket_vantage.h"
+
+#include "flush.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+static __always_inline void close_record(const struct details *details, __u32 state, const int direction,
+					 const struct counts *counts, __u32 srtt_us)
+{
+	struct flow_record *r = tell(RECORD_TCP, details, state, direction, counts);
+
+	if (!r)
+		return;
+	r->tcp_event = TCP_EVENT_CLOSE;
+	r->srtt_us = srtt_us;
+	submit(r);
+}
+
+/* Fires once for each socket, when its connection is over and its owner has let it go. */
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(rubin_tcp_closed, struct sock *sk)
+{
+	__u64 tag = tag_of_socket(sk);
+	struct details *details;
+	struct counts in, out;
+	struct entry *entry;
+	__u32 index, srtt_us;
+
+	if (!tag)
+		return 0;
+	entry = find(ENTRIES, tag, MASK, &index);
+	details = bpf_map_lookup_elem(DETAILS, &index);
+	if (!entry || !details || __sync_val_compare_and_swap(&entry->tag, tag, BUSY) != tag)
+		return 0;
+	if (!(entry->state & OURS)) {
+		srtt_us = BPF_CORE_READ((struct tcp_sock *)sk, srtt_us) >> 3;
+		take(entry, OUT, &out);
+		take(entry, IN, &in);
+		if (out.packets || !in.packets)
+			close_record(details, entry->state, OUT, &out, srtt_us);
+		if (in.packets)
+			close_record(details, entry->state, IN, &in, srtt_us);
+	}
+	__sync_lock_test_and_set(&entry->tag, 0);
+	return 0;
+}
+
+/* Counted in the connection; its next record out carries it. */
+SEC("tp_btf/tcp_retransmit_skb")
+int BPF_PROG(rubin_tcp_resent, struct sock *sk)
+{
+	__u64 tag = tag_of_socket(sk);
+	struct entry *entry;
+	__u32 index;
+
+	if (!tag)
+		return 0;
+	entry = find(ENTRIES, tag, MASK, &index);
+	if (entry)
+		__sync_fetch_and_add(&entry->retransmits, 1);
+	return 0;
+}
