@@ -36,7 +36,8 @@ def _machine() -> str:
     cpu = "unknown CPU"
     with open("/proc/cpuinfo") as lines:
         cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), cpu)
-    return f"{time.strftime('%Y-%m-%d')}  Linux {platform.release()}  {os.cpu_count()} x {cpu}  Python {platform.python_version()}"
+    system = f"Linux {platform.release()}  {os.cpu_count()} x {cpu}  Python {platform.python_version()}"
+    return f"{time.strftime('%Y-%m-%d')}  {system}"
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ COLUMNS: dict[str, Column] = _table(
     ("traffic_direction", "u1", 0, "enums.Direction", "traffic_direction", ""),
     ("is_reply", "i1", -1, "1 when it goes against the direction of the opener, 0 when with it", "is_reply", ""),
     ("ip_version", "u1", 0, "enums.IPVersion; 0 when the packet has no IP header", "IP.ipVersion", ""),
-    ("source_high", "u8", 0, "first half of the source address, as the packet has it unless translated", "IP.source", ""),
+    ("source_high", "u8", 0, "first half of the source address, before translation", "IP.source", ""),
     ("source_low", "u8", 0, "second half of the source address", "IP.source", ""),
     ("destination_high", "u8", 0, "first half of the destination address", "IP.destination", ""),
     ("destination_low", "u8", 0, "second half of the destination address", "IP.destination", ""),

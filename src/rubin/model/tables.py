@@ -119,7 +119,8 @@ class Policy:
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What only some flows carry. `l7_type` is Hubble's `L7FlowType`; `rest` is an encoded
-    `flow.Flow` of the fields that have neither a column nor a place here, kept as it came."""
+    `flow.Flow` of the fields that have neither a column nor a place here, kept as it came.
+    """
 
     l7_type: int = 0
     latency_ns: int = 0
