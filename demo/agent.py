@@ -32,10 +32,10 @@ class Agent:
         self._process = processes.start(
             "agent",
             [
-                rubin, "agent", "--socket", str(SOCKET), "--listen", "",
-                "--metrics", METRICS, "--metrics-server", metrics_address, "--names", str(NAMES),
+                *(rubin, "agent", "--listen", str(SOCKET), "--listen-address", ""),
+                *("--metrics-address", metrics_address, "--metrics", METRICS, "--names", str(NAMES)),
             ],
-        )  # fmt: skip
+        )
 
     def wait(self) -> None:
         """Returns when it answers; raises RubinError with its last words where it does not."""

@@ -26,6 +26,8 @@ FLAGS = (
     "-Wextra",
     "-Werror",
     "-Wno-unused-parameter",
+    "-Wno-sign-compare",
+    "-Wno-sign-compare",
     "-fno-ident",
 )
 

@@ -14,7 +14,8 @@ from tools.dev.say import ROOT
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
     """A folder into which a wheel of this tree was installed."""
-    wheels, folder = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("installed")
+    wheels: Path = tmp_path_factory.mktemp("wheels")
+    folder: Path = tmp_path_factory.mktemp("installed")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run(
         [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels, ROOT], check=True, cwd=wheels

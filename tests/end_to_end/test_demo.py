@@ -1,0 +1,78 @@
+"""The demo: four questions answered, and nothing left behind however it ends."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from demo import place
+from demo.scenarios import SCENARIOS
+from tests.waiting import wait_for
+from tools.dev.say import ROOT
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def start(*flags: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "demo", *flags], cwd=ROOT, env=ENVIRONMENT, text=True, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def nothing_is_left() -> bool:
+    return not (place.namespaces() or place.cgroup().exists() or place.FOLDER.exists())
+
+
+def test_all_four_questions_are_answered_by_a_rate_above_zero():
+    demo = start("--once")
+    out, _ = demo.communicate(timeout=120)
+    assert demo.returncode == 0, out
+    for scenario in SCENARIOS:
+        rates = re.findall(rf"^{scenario.title} +(\d+\.\d+) flows/s", out, re.MULTILINE)
+        assert [float(rate) > 0 for rate in rates] == [True], out
+        assert re.search(rf"^{scenario.title} +\S.*: default/|^{scenario.title} +\S.* default/", out, re.MULTILINE), out
+    (first,) = re.findall(r"^first_flow_s +(\d+\.\d+)$", out, re.MULTILINE)
+    assert float(first) < 5  # 2 on a machine that does nothing else
+    assert nothing_is_left()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_when_the_demo_is_ended_in_the_middle(number):
+    demo = start()
+    wait_for(lambda: len(place.namespaces()) == 6 and (place.cgroup() / "agent").exists(), "the world", 20)
+    processes = [
+        int(pid) for path in place.cgroup().rglob("cgroup.procs") for pid in path.read_text().split() if int(pid)
+    ]
+    demo.send_signal(number)
+    demo.communicate(timeout=30)
+    wait_for(nothing_is_left, "everything to be gone", 20)
+    assert [pid for pid in processes if _runs(pid)] == []
+
+
+def test_a_second_demo_says_that_one_is_running_and_leaves_it_alone():
+    first = start()
+    try:
+        wait_for(lambda: len(place.namespaces()) == 6, "the world", 20)
+        second = start()
+        out, _ = second.communicate(timeout=20)
+        assert second.returncode == 1
+        assert out.startswith("rubin: a demo is already running on this machine\n  try: ")
+        assert len(place.namespaces()) == 6
+    finally:
+        first.send_signal(signal.SIGTERM)
+        first.communicate(timeout=30)
+    assert nothing_is_left()
+
+
+def _runs(pid: int) -> bool:
+    """A zombie no longer runs: nobody but the machine's first process can bury it."""
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
