@@ -59,7 +59,6 @@ def test_both_directions_are_seen_and_nothing_is_left(objects: Objects, tcx: boo
     objects.map("seen").delete(struct.pack("=I", 1))
     send()
     assert seen(objects, "lo")[0] is False
-    assert kinds(objects) == {}
     assert (
         "rubin"
         not in subprocess.run(
@@ -84,7 +83,22 @@ def test_new_interfaces_are_attached_to_and_gone_ones_forgotten(objects: Objects
     watched.adjust()
     assert watched.names == []
     assert watched.refused == {}
-    assert list(objects.map("interfaces")) == []
+    watched.close()
+    interfaces.close()
+
+
+def test_the_kinds_of_gone_interfaces_do_not_fill_the_map(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rubin.kernel.watched._GONE", 2)
+    interfaces = Interfaces()
+    watched = Watched(objects, interfaces, ("rubin-*",))
+    for number in range(5):
+        ip(f"link add rubin-{number} type bridge")
+        assert interfaces.follow()
+        watched.adjust()
+        ip(f"link del rubin-{number}")
+        assert interfaces.follow()
+        watched.adjust()
+    assert len(list(objects.map("interfaces"))) == 2
     watched.close()
     interfaces.close()
 

@@ -83,6 +83,11 @@ def library() -> ctypes.CDLL:
     return lib
 
 
+def trim() -> None:
+    """Give the C heap's free pages back: parsing the kernel's BTF leaves tens of megabytes there (malloc_trim(3))."""
+    ctypes.CDLL(None).malloc_trim(c_size_t(0))
+
+
 def why() -> str:
     """What libbpf said last, one line a message."""
     return "\n".join(messages)[-2000:]

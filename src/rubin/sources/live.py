@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from rubin.errors import UnsupportedError
-from rubin.kernel import cgroups, drop_reasons, privileges, stats
+from rubin.kernel import cgroups, drop_reasons, libbpf, privileges, stats
 from rubin.kernel.clock import epoch_offset_ns
 from rubin.kernel.features import Feature, probe
 from rubin.kernel.flows import Flows, Names
@@ -87,6 +87,7 @@ class Live:
         self._rested.set()
         self._seconds = self._busy_s = time.monotonic()
         self._windows = 0
+        libbpf.trim()
 
     def _names(self) -> Names:
         symbols = Symbols()
