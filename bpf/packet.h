@@ -154,39 +154,45 @@ static __always_inline enum parsed parse_ipv4(struct __sk_buff *skb, struct pack
 	return PARSED;
 }
 
+struct extension {
+	__u8 next;
+	__u8 length;
+	__u16 fragment;
+	__u32 id;
+};
+
+static __always_inline bool is_extension(__u8 protocol)
+{
+	return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING || protocol == IPPROTO_DSTOPTS ||
+	       protocol == IPPROTO_AH || protocol == IPPROTO_FRAGMENT;
+}
+
+/* The length of an IPv6 extension header; the packet then has the protocol of what follows. */
+static __always_inline __u32 step_over(struct packet *packet, const struct extension *extension)
+{
+	__u32 length = (extension->length + 1) * 8;
+
+	if (packet->protocol == IPPROTO_FRAGMENT) {
+		packet->fragment = true;
+		packet->later_fragment = (bpf_ntohs(extension->fragment) & 0xfff8) != 0;
+		packet->fragment_id = extension->id;
+		length = sizeof(*extension);
+	} else if (packet->protocol == IPPROTO_AH) {
+		length = (extension->length + 2) * 4;
+	}
+	packet->protocol = extension->next;
+	return length;
+}
+
 static __always_inline void skip_extensions(struct __sk_buff *skb, struct packet *packet)
 {
 	for (int i = 0; i < IPPROTO_EXTENSIONS; i++) {
-		struct {
-			__u8 next;
-			__u8 length;
-			__u16 fragment;
-			__u32 id;
-		} extension;
+		struct extension extension;
 
-		switch (packet->protocol) {
-		case IPPROTO_HOPOPTS:
-		case IPPROTO_ROUTING:
-		case IPPROTO_DSTOPTS:
-		case IPPROTO_AH:
-		case IPPROTO_FRAGMENT:
-			break;
-		default:
+		if (!is_extension(packet->protocol) ||
+		    bpf_skb_load_bytes(skb, packet->offset, &extension, sizeof(extension)))
 			return;
-		}
-		if (bpf_skb_load_bytes(skb, packet->offset, &extension, sizeof(extension)))
-			return;
-		if (packet->protocol == IPPROTO_FRAGMENT) {
-			packet->fragment = 1;
-			packet->later_fragment = (bpf_ntohs(extension.fragment) & 0xfff8) != 0;
-			packet->fragment_id = extension.id;
-			packet->offset += 8;
-		} else if (packet->protocol == IPPROTO_AH) {
-			packet->offset += (extension.length + 2) * 4;
-		} else {
-			packet->offset += (extension.length + 1) * 8;
-		}
-		packet->protocol = extension.next;
+		packet->offset += step_over(packet, &extension);
 		if (packet->later_fragment)
 			return; /* what follows is the middle of somebody's data */
 	}

@@ -42,22 +42,33 @@ static __always_inline void describe(struct flow_record *record, const struct de
 	describe_owner(record, &details->owner);
 }
 
-/* The tag of a connected socket, from any program that has its BTF pointer; 0: not connected. */
+/* The tag of a connected socket, from any program that has a pointer to one; 0: not connected. */
 static __always_inline __u64 tag_of_socket(struct sock *sk)
 {
-	struct sock_common *common = &sk->__sk_common;
-	__u32 ports = pair_of(bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport)), bpf_ntohs(common->skc_dport));
-	__u64 netns_cookie = common->skc_net.net->net_cookie;
-	struct in6_words local, remote;
+	struct in6_words local = {}, remote = {};
+	__u16 local_port = 0, remote_port = 0, family = 0, protocol = 0;
+	__u64 netns_cookie = 0;
+	struct net *net = NULL;
+	__u32 ports;
 
-	if (!common->skc_dport)
+	READ(remote_port, sk, __sk_common.skc_dport);
+	if (!remote_port)
 		return 0;
+	READ(local_port, (struct inet_sock *)sk, inet_sport);
+	READ(family, sk, __sk_common.skc_family);
+	READ(protocol, sk, sk_protocol);
+	READ(net, sk, __sk_common.skc_net.net);
+	READ(netns_cookie, net, net_cookie);
+	READ(remote.word[0], sk, __sk_common.skc_daddr);
+	ports = pair_of(bpf_ntohs(local_port), bpf_ntohs(remote_port));
 	/* An IPv6 socket that talks IPv4 has both addresses; its packets are IPv4. */
-	if (common->skc_family == AF_INET || common->skc_daddr)
-		return tag_v4(common->skc_rcv_saddr, common->skc_daddr, ports, sk->sk_protocol, netns_cookie);
-	if (common->skc_family != AF_INET6)
+	if (family == AF_INET || remote.word[0]) {
+		READ(local.word[0], sk, __sk_common.skc_rcv_saddr);
+		return tag_v4(local.word[0], remote.word[0], ports, protocol, netns_cookie);
+	}
+	if (family != AF_INET6)
 		return 0;
-	local = common->skc_v6_rcv_saddr;
-	remote = common->skc_v6_daddr;
-	return tag_v6(local.word, remote.word, ports, sk->sk_protocol, netns_cookie);
+	READ(local, sk, __sk_common.skc_v6_rcv_saddr);
+	READ(remote, sk, __sk_common.skc_v6_daddr);
+	return tag_v6(local.word, remote.word, ports, protocol, netns_cookie);
 }

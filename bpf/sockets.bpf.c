@@ -251,6 +251,27 @@ int rubin_bound6(struct bpf_sock *sk)
 	return bound(sk);
 }
 
+/* A connected UDP socket goes; others' entries are left to the sweep, TCP's to its own end. */
+SEC("cgroup/sock_release")
+int rubin_released(struct bpf_sock *sk)
+{
+	struct details *details;
+	struct entry *entry;
+	__u32 index;
+	__u64 tag;
+
+	if (sk->protocol != IPPROTO_UDP)
+		return 1;
+	tag = tag_of_socket((void *)sk);
+	if (!tag)
+		return 1;
+	entry = find(ENTRIES, tag, MASK, &index);
+	details = bpf_map_lookup_elem(DETAILS, &index);
+	if (entry && details && empty_entry(entry, details, tag))
+		__sync_lock_test_and_set(&entry->tag, 0);
+	return 1;
+}
+
 SEC("tc")
 int sweep_sockets(struct __sk_buff *skb)
 {

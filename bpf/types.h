@@ -98,11 +98,32 @@ struct sk_buff {
 	struct net_device *dev;
 	unsigned char *head;
 	unsigned char *data;
+	unsigned int end; /* from head, on 64 bits */
 	unsigned int len;
 	__u16 network_header;
 	__u16 protocol;
 	int skb_iif;
 } RELOCATED;
+
+struct skb_shared_info {
+	unsigned short gso_segs;
+} RELOCATED;
+
+/* Reasons that are told apart; the numbers are the running kernel's (bpf_core_enum_value). */
+enum skb_drop_reason {
+	SKB_NOT_DROPPED_YET,
+	SKB_CONSUMED,
+	SKB_DROP_REASON_NOT_SPECIFIED,
+	SKB_DROP_REASON_SOCKET_CLOSE,
+	SKB_DROP_REASON_OTHERHOST,
+	SKB_DROP_REASON_TCP_OLD_DATA,
+	SKB_DROP_REASON_TCP_OFOMERGE,
+	SKB_DROP_REASON_TCP_OLD_SEQUENCE,
+	SKB_DROP_REASON_TCP_OLD_ACK,
+	SKB_DROP_REASON_TCP_RESET,
+	SKB_DROP_REASON_TCP_CLOSE,
+	SKB_DROP_REASON_QUEUE_PURGE,
+};
 
 struct kernfs_node {
 	__u64 id;
