@@ -19,7 +19,7 @@ from rubin.model.enums import LostSource
 from rubin.model.tables import Tables
 from rubin.store.ring import Ring
 from rubin.wire.pb import observer_pb2 as pb
-from rubin.wire.pb.flow_pb2 import FlowFilter
+from rubin.wire.pb.flow_pb2 import DROPPED, FlowFilter
 from tests.api.hubble import flow_response, hubble
 from tests.api.serving import serving
 from tests.flows import generate
@@ -61,7 +61,7 @@ def test_selectors_and_filters_work_over_columns(tmp_path: Path):
     ring.append(generate(50_000))
     with serving(ring, tmp_path) as server:
         assert sum(map(len, ask(server.address, lambda client: _all(client, number=20)))) == 20
-        dropped = ask(server.address, lambda client: _all(client, whitelist=[FlowFilter(verdict=[2])]))
+        dropped = ask(server.address, lambda client: _all(client, whitelist=[FlowFilter(verdict=[DROPPED])]))
         assert 0 < sum(map(len, dropped)) < 5_000
         with pytest.raises(UsageError, match="nonsense") as refused:
             ask(server.address, lambda client: _all(client, whitelist=[FlowFilter(protocol=["nonsense"])]))

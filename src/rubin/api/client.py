@@ -12,7 +12,6 @@ from grpclib.const import Cardinality, Status
 from grpclib.exceptions import GRPCError
 
 from rubin.api.framing import Channel, channel_configuration
-from rubin.api.gather import gathered
 from rubin.api.target import ClientSettings, authorization, target_of, tls_context
 from rubin.api.trouble import TROUBLES, explained
 from rubin.model.batch import FlowBatch
@@ -72,6 +71,8 @@ class Client:
         except GRPCError as error:
             if error.status is not Status.UNIMPLEMENTED:
                 raise explained(error, self.target, self.settings) from error
+        from rubin.api.gather import gathered  # decoding Hubble's messages: what our own servers spare us
+
         replies = self._stream(_OBSERVER + "GetFlows", request, pb.GetFlowsResponse)
         async with aclosing(gathered(replies, on_status)) as batches:
             async for batch in batches:

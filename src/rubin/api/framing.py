@@ -7,7 +7,8 @@ Relies on grpclib 0.4.9 (pinned):
   protocol.Connection: `write_ready`, `_connection`, `_transport`, `flush`;
   protocol.H2Protocol: `connection_made`, `data_received`, `connection_lost`, `connection`.
 and on h2 4.x: H2Connection.streams, `outbound_flow_control_window` of a connection and of a stream,
-  `local_flow_control_window`, `max_outbound_frame_size`, `update_settings`, `close_connection`.
+  `local_flow_control_window`, `max_outbound_frame_size`, `max_inbound_frame_size`, `update_settings`,
+  `close_connection`.
 """
 
 # ruff: noqa: SLF001
@@ -125,6 +126,8 @@ class _Greeted(protocol.H2Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.connection._connection.update_settings({SettingCodes.MAX_FRAME_SIZE: _CLIENT_FRAME_BYTES})
+        # h2 takes the new limit for the bytes after those in which the acknowledgement came; they may hold a frame.
+        self.connection._connection.max_inbound_frame_size = _CLIENT_FRAME_BYTES
         self.connection.flush()
 
     def data_received(self, data: bytes) -> None:

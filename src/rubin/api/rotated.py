@@ -6,7 +6,6 @@ import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 
 class RotatedFile:
@@ -18,8 +17,8 @@ class RotatedFile:
     def __init__(self, path: str, max_bytes: int, max_backups: int, compress: bool) -> None:
         self._path, self._max_bytes, self._max_backups, self._compress = Path(path), max_bytes, max_backups, compress
         self._rotates = path != "stdout"
-        self._file: IO[bytes] = self._opened() if self._rotates else sys.stdout.buffer
-        self._size = self._path.stat().st_size if self._rotates else 0
+        self._file = self._opened() if self._rotates else sys.stdout.fileno()
+        self._size = os.fstat(self._file).st_size if self._rotates else 0
 
     def write(self, lines: bytes) -> None:
         """Append whole lines. No file grows beyond its size but for a line that is larger by itself."""
@@ -28,15 +27,25 @@ class RotatedFile:
             if not end:
                 self._rotate()
                 end = self._fitting(lines)
-            self._file.write(lines[:end])
-            self._size += end
+            self._append(lines[:end])
             lines = lines[end:]
-        self._file.flush()
 
     def close(self) -> None:
-        """Flush and close."""
+        """Nothing is left to write: there is no buffer."""
         if self._rotates:
-            self._file.close()
+            os.close(self._file)
+
+    def _append(self, lines: bytes) -> None:
+        """All of the lines or, where the disk is full, none."""
+        written = 0
+        try:
+            while written < len(lines):
+                written += os.write(self._file, lines[written:])
+        except OSError:
+            if written and self._rotates:
+                os.ftruncate(self._file, self._size)
+            raise
+        self._size += written
 
     def _fitting(self, lines: bytes) -> int:
         """How many bytes of whole lines fit; 0: first rotate."""
@@ -47,7 +56,7 @@ class RotatedFile:
         return end if end or self._size else lines.index(b"\n") + 1
 
     def _rotate(self) -> None:
-        self._file.close()
+        os.close(self._file)
         aside = self._aside()
         os.rename(self._path, aside)
         self._file, self._size = self._opened(), 0
@@ -75,6 +84,6 @@ class RotatedFile:
         pattern = f"{self._path.stem}-????-??-??T??-??-??.*{self._path.suffix}"
         return sorted([*self._path.parent.glob(pattern), *self._path.parent.glob(pattern + ".gz")])
 
-    def _opened(self) -> IO[bytes]:
+    def _opened(self) -> int:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        return open(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab")
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
