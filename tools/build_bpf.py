@@ -16,20 +16,9 @@ SOURCES = ROOT / "bpf"
 OBJECTS = ROOT / "src" / "rubin" / "kernel" / "objects"
 STAMP = ROOT / "build" / "bpf.stamp"
 # -g is for BTF: what is stripped afterwards is DWARF alone. v3 is what every kernel since 5.1 runs.
-FLAGS = (
-    "-O2",
-    "-g",
-    "-target",
-    "bpf",
-    "-mcpu=v3",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-    "-Wno-unused-parameter",
-    "-Wno-sign-compare",
-    "-Wno-sign-compare",
-    "-fno-ident",
-)
+_OUTPUT = ("-O2", "-g", "-target", "bpf", "-mcpu=v3", "-fno-ident")
+_WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-sign-compare")
+FLAGS = (*_OUTPUT, *_WARNINGS)
 
 
 class CompileError(Exception):
