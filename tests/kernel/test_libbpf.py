@@ -46,6 +46,8 @@ def test_a_refusal_names_the_program_and_ends_with_the_log(tiny: bytes, skipped:
     with pytest.raises(RefusedError, match=word) as caught:
         item.load()
     assert caught.value.program == program
+    assert "\n" not in caught.value.sentence
+    assert word in caught.value.log
     item.close()
 
 

@@ -3,7 +3,7 @@
 import ctypes
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_void_p
 from functools import cache
 
@@ -100,11 +100,23 @@ class _OpenOptions(ctypes.Structure):
 
 
 class RefusedError(UnsupportedError):
-    """The kernel refused a program, or libbpf could not fit it to this kernel; `program`: its name, "" if not known."""
+    """The kernel refused a program, or libbpf could not fit it to this kernel.
 
-    def __init__(self, program: str, sentence: str, way_on: str = "") -> None:
-        super().__init__(sentence, way_on)
-        self.program = program
+    `program` is its name, "" if not known; `log` the end of what the verifier, or libbpf, said.
+    """
+
+    def __init__(self, program: str, sentence: str, log: str) -> None:
+        super().__init__(sentence)
+        self.program, self.log = program, log
+
+
+def _reason(messages_: Sequence[str], log: str) -> str:
+    """The line that says why: the verifier's last before its figures, or libbpf's first that tells of a failure."""
+    verdicts = [
+        line for line in log.strip().splitlines() if not line.startswith(("processed", ";", "verification time"))
+    ]
+    told = [text for text in messages_ if _FAILED.search(text)] or list(messages_)
+    return verdicts[-1] if verdicts else (told or [""])[0].removeprefix("libbpf: ")
 
 
 class Object:
@@ -194,8 +206,8 @@ class Object:
             return
         program = next((found[1] for found in map(_FAILED.search, messages) if found), "")
         log = self._logs[program].value.decode(errors="replace") if program in self._logs else ""
-        tail = "\n".join((log or why()).strip().splitlines()[-12:])
-        raise RefusedError(program, f"the kernel refuses {program or self.name} (error {-failure}): {tail}")
+        sentence = f"the kernel refuses {program or self.name} (error {-failure}): {_reason(messages, log)}"
+        raise RefusedError(program, sentence, "\n".join((log or why()).strip().splitlines()[-20:]))
 
     def program_fd(self, program: str) -> int:
         """The descriptor of a loaded program; it lives as long as the object."""

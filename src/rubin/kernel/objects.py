@@ -4,6 +4,7 @@ What a kernel refuses costs one capability; the rest works.
 """
 
 import ctypes
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -13,6 +14,8 @@ from rubin.kernel import btf
 from rubin.kernel.libbpf import Object, RefusedError
 from rubin.kernel.maps import Map
 from rubin.kernel.syscall import ProgramInfo, program_info
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +90,9 @@ class Objects:
                 item.load()
             except RefusedError as error:
                 item.close()
-                program = error.program
-                left_out.update(
-                    {program: error.sentence}
-                    if program in item.programs
-                    else dict.fromkeys(item.programs, error.sentence)
-                )
+                _LOG.warning("program=%s object=%s refused, going on without it:\n%s", error.program, name, error.log)
+                lost = [error.program] if error.program in item.programs else item.programs
+                left_out.update(dict.fromkeys(lost, error.sentence))
                 continue
             self.loaded[name] = item
             self._maps |= {
