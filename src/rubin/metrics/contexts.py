@@ -41,7 +41,7 @@ class Side:
         self._asks_address = any("ip" in chain for chain in chains)
         self._codes: Lookup[Endpoint] = Lookup("endpoints", self._endpoint_code)
         self._without_address: Lookup[Endpoint] = Lookup("endpoints", self._pattern)
-        self._patterns: dict[tuple[str, ...], int] = {}
+        self._patterns: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}
         self._addresses = Codes()
         self.values: list[tuple[str, ...]] = [()]
         self._by_values: dict[tuple[str, ...], int] = {}
@@ -89,9 +89,11 @@ class Side:
         return self._code(words(endpoint, self._chains, "")) << self._shift
 
     def _pattern(self, endpoint: Endpoint) -> int:
-        """0 where the endpoint's words say it all; else a number for its words with a gap for the address."""
-        with_gap = words(endpoint, self._chains, _GAP)
-        return self._patterns.setdefault(with_gap, len(self._patterns) + 1) if _GAP in with_gap else 0
+        """0 where the endpoint's words say it all; else a number for what it says with and without an address."""
+        with_gap, without = words(endpoint, self._chains, _GAP), words(endpoint, self._chains, "")
+        if _GAP not in with_gap:
+            return 0
+        return self._patterns.setdefault((with_gap, without), len(self._patterns) + 1)
 
     def _code(self, values: tuple[str, ...]) -> int:
         code = self._by_values.get(values)

@@ -1,0 +1,119 @@
+"""Every metric of Hubble's, over any flows and options, counts what Hubble's rules say flow by flow."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.metrics.hubble import RULES, counted
+from tests.metrics.pages import samples
+
+from rubin.metrics.configuration import Configuration, metric
+from rubin.metrics.options import IDENTIFIERS, LABELS
+from rubin.metrics.sink import Metrics, Settings
+from rubin.model.batch import FlowBatch
+from rubin.model.tables import DNS, HTTP, Contents, Endpoint, Tables, Workload
+
+_ENDPOINTS = (
+    Endpoint(identity=2, labels=("reserved:world",)),
+    Endpoint(identity=1, labels=("reserved:host",)),
+    Endpoint(identity=7, labels=("reserved:kube-apiserver", "reserved:remote-node")),
+    Endpoint(1, 300, "", "shop", ("k8s:app=", "k8s:app=b", "k8s:k8s-app=c"), "b-1", (Workload("b", "StatefulSet"),)),
+    Endpoint(2, 301, "", "", ("k8s:app.kubernetes.io/name=q\"uo\\te\n",), "a", (), ("x.example", "y.example")),
+    Endpoint(3, 302, "", "default", (), "", (Workload("w", ""),)),
+    Endpoint(4, 303, "", "default", ("cidr:10.0.0.0/8", "reserved:world-ipv4"), ""),
+)
+_CONTENTS = (Contents(l7_type=1, dns=DNS("x.example")), Contents(l7_type=1, http=HTTP(method="GET")), Contents(l7_type=1))
+
+_RANGES = {
+    "verdict": range(8),
+    "event_type": (0, 1, 3, 4, 5, 7, 9, 129),
+    "event_sub_type": (0, 3, 11, 13, 14, 40, 200),
+    "traffic_direction": range(3),
+    "is_reply": (-1, 0, 1),
+    "ip_version": range(3),
+    "source_low": (0xFFFF_0A00_0001, 0xFFFF_0A00_0002),
+    "destination_low": (0xFFFF_0A00_0001, 5),
+    "protocol": (0, 1, 2, 6, 17, 47, 58, 112, 132, 255),
+    "destination_port": (0, 80, 65_535),
+    "tcp_flags": (0, 1, 2, 18, 4, 21, 23, 511, 258),
+    "icmp_type": (0, 3, 8, 128, 200),
+    "icmp_code": (0, 1, 3, 16),
+    "sctp_chunk_type": range(7),
+    "drop_reason": (0, 133, 181, 206, 65_535),
+    "policy_match_type": (0, 1, 2, 3, 4, 5, 6, 7, 255),
+    "contents": range(4),
+    "source_endpoint": range(len(_ENDPOINTS) + 1),
+    "destination_endpoint": range(len(_ENDPOINTS) + 1),
+}
+
+
+def any_flows(seed: int, n: int, tables: Tables) -> FlowBatch:
+    for endpoint in _ENDPOINTS:
+        tables.endpoints.code(endpoint)
+    for contents in _CONTENTS:
+        tables.contents.code(contents)
+    rng = np.random.default_rng(seed)
+    return FlowBatch({name: rng.choice(np.array(values), n) for name, values in _RANGES.items()}, tables)
+
+
+_chain = st.lists(st.sampled_from(IDENTIFIERS), min_size=1, max_size=3)
+_contexts = st.fixed_dictionaries(
+    {},
+    optional={
+        "labelsContext": st.lists(st.sampled_from(LABELS), min_size=1, unique=True),
+        **{
+            f"{side}{when}Context": _chain
+            for side in ("source", "destination")
+            for when in ("", "Egress", "Ingress")
+        },
+    },
+)
+
+
+def serving(name, options, flags=()):
+    one = metric(name, {**options, **{flag: [] for flag in flags}})
+    return Metrics(Settings(series_limit=100_000), Configuration((one,)))
+
+
+@pytest.mark.parametrize("name", RULES)
+@settings(max_examples=40, deadline=None)
+@given(options=_contexts, seed=st.integers(0, 1000), flags=st.sets(st.sampled_from(["any-drop", "port", "syn-only"])))
+def test_it_counts_what_hubble_would(name, options, seed, flags):
+    flags = flags if name == "flows-to-world" else set()
+    batch = any_flows(seed, 200, Tables())
+    metrics = serving(name, options, flags)
+    metrics.observe(batch)
+    assert samples(metrics.exposition(), RULES[name][0]) == counted(batch, name, options, flags)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_order_of_the_labels_is_hubbles(name):
+    options = {"labelsContext": list(reversed(LABELS)), "destinationContext": ["pod"], "sourceContext": ["pod"]}
+    metrics = serving(name, options)
+    metrics.observe(any_flows(1, 500, Tables()))
+    line = next(line for line in metrics.exposition().decode().splitlines() if line.startswith(RULES[name][0]))
+    heads = [part.partition("=")[0] for part in line.partition("{")[2].split(",") if '="' in part]
+    context = [*LABELS, "source", "destination"]
+    own = [head for head in heads if head not in context]
+    assert heads == ([*context, *own] if name == "drop" else [*own, *context])
+
+
+def test_counts_go_on_through_new_tables_and_small_batches():
+    options = {"labelsContext": ["source_app", "destination_ip"]}
+    metrics, total = serving("flow", options), {}
+    for seed in range(5):
+        batch = any_flows(seed, 300, Tables())
+        for start in range(0, 300, 37):
+            metrics.observe(batch.take(slice(start, start + 37)))
+        for key, count in counted(batch, "flow", options).items():
+            total[key] = total.get(key, 0) + count
+    assert samples(metrics.exposition(), "hubble_flows_processed_total") == total
+
+
+def test_an_endpoint_that_its_tables_learn_later_is_known():
+    metrics, tables = serving("flow", {"labelsContext": ["source_app"]}), Tables()
+    for app in ("a", "b", "c"):
+        code = tables.endpoints.code(Endpoint(labels=(f"k8s:app={app}",)))
+        metrics.observe(FlowBatch({"source_endpoint": np.array([code])}, tables))
+    apps = {dict(labels)["source_app"] for labels in samples(metrics.exposition(), "hubble_flows_processed_total")}
+    assert apps == {"a", "b", "c"}
