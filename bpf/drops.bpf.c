@@ -58,6 +58,7 @@ static __always_inline bool parse_ip(struct sk_buff *skb, __u64 bytes, struct pa
 		packet->source[1] = mapped(ip.source);
 		packet->destination[1] = mapped(ip.destination);
 		packet->bytes = bpf_ntohs(ip.total) ?: skb->len;
+		packet->fragment = (bpf_ntohs(ip.fragment) & (FRAGMENT_OFFSET | MORE_FRAGMENTS)) != 0;
 		packet->later_fragment = (bpf_ntohs(ip.fragment) & FRAGMENT_OFFSET) != 0;
 		packet->offset = (ip.version_length & 15) * 4;
 		return true;
@@ -185,6 +186,24 @@ static __always_inline bool is_own_socket(struct sock *sk)
 	return entry && entry->state & OURS;
 }
 
+/* An unsolicited echo reply, or one that a raw socket has got: nobody waits for it in vain. */
+static __always_inline bool is_background(const struct packet *packet, int reason)
+{
+	if (IS(reason, SKB_DROP_REASON_NO_SOCKET))
+		return (packet->protocol == IPPROTO_ICMP && packet->icmp_type == 0) ||
+		       (packet->protocol == IPPROTO_ICMPV6 && packet->icmp_type == 129);
+	return false;
+}
+
+/* The pieces of a packet that was put together go when it goes. */
+static __always_inline bool is_piece(struct sk_buff *skb, const struct packet *packet)
+{
+	struct net_device *device = NULL;
+
+	READ(device, skb, dev);
+	return packet->fragment && !device;
+}
+
 static __always_inline int drop(struct sk_buff *skb, __u64 location, int reason, struct sock *receiver)
 {
 	struct sock *sk = receiver ?: skb->sk;
@@ -208,6 +227,10 @@ static __always_inline int drop(struct sk_buff *skb, __u64 location, int reason,
 	}
 	parse_extensions(bytes, &packet);
 	headers = parse_ports(bytes, &packet) + packet.offset;
+	if (is_background(&packet, reason) || is_piece(skb, &packet)) {
+		tally(TALLY_DROPS_IGNORED);
+		return 0;
+	}
 	shared = (void *)(bytes - skb->network_header + skb->end);
 	READ(segments, shared, gso_segs);
 	counts.packets = segments ?: 1;

@@ -30,6 +30,7 @@ struct vxlan_header {
 	struct ethernet_header inner;
 };
 
+/* The device's own: bpf_get_netns_cookie tells the packet's socket's, if it has one. */
 static __always_inline __u64 netns_cookie(struct __sk_buff *skb)
 {
 	struct sk_buff *packet = (void *)skb;
@@ -37,12 +38,20 @@ static __always_inline __u64 netns_cookie(struct __sk_buff *skb)
 	struct net *net = NULL;
 	__u64 cookie = 0;
 
-	if (settings.netns_helper)
-		return bpf_get_netns_cookie(skb);
+	if (&bpf_cast_to_kern_ctx) {
+		packet = bpf_cast_to_kern_ctx(skb);
+		return packet->dev->nd_net.net->net_cookie;
+	}
 	READ(device, packet, dev);
 	READ(net, device, nd_net.net);
 	READ(cookie, net, net_cookie);
 	return cookie;
+}
+
+/* Keeps apart what looks the same at two devices; two namespaces number theirs alike. */
+static __always_inline __u64 device_of(struct __sk_buff *skb)
+{
+	return netns_cookie(skb) << 24 ^ skb->ifindex;
 }
 
 static __always_inline bool is_known_type(__u16 type)
@@ -140,12 +149,6 @@ __noinline int parse_frame(struct __sk_buff *skb, struct packet *packet)
 	return PARSED;
 }
 
-/* Connections are kept apart by interface, its namespace, VLAN and tunnel. */
-static __always_inline __u64 place_of(__u64 netns_cookie, __u32 ifindex, __u32 vlans, __u32 vni)
-{
-	return (netns_cookie << 20 ^ ifindex) ^ ((__u64)vlans << 32 ^ (__u64)vni << 40);
-}
-
 static __always_inline enum parsed look(struct __sk_buff *skb, int direction, struct sight *sight, struct packet *packet)
 {
 	enum parsed parsed = parse_frame(skb, packet);
@@ -158,12 +161,10 @@ static __always_inline enum parsed look(struct __sk_buff *skb, int direction, st
 		return parsed;
 	ports = direction == OUT ? pair_of(packet->source_port, packet->destination_port) :
 				   pair_of(packet->destination_port, packet->source_port);
-	sight->netns_cookie = netns_cookie(skb);
 	sight->count = COUNT(packet->packets, packet->bytes);
 	sight->flags = packet->flags;
 	sight->protocol = packet->protocol;
-	place = place_of(sight->netns_cookie, skb->ifindex, (__u32)packet->outer_vlan << 12 | packet->vlan,
-			 packet->tunnel.vni);
+	place = device_of(skb) ^ ((__u64)packet->outer_vlan << 52 | (__u64)packet->vlan << 40 | packet->tunnel.vni);
 	if (packet->version == 1) {
 		sight->tag = tag_v4(local[1] >> 32, remote[1] >> 32, ports, packet->protocol, place);
 	} else {
@@ -214,8 +215,7 @@ static __always_inline bool glance(struct __sk_buff *skb, const int direction, s
 	remote = direction == OUT ? frame->ip.destination : frame->ip.source;
 	ports = direction == OUT ? pair_of(bpf_ntohs(frame->tcp.source), bpf_ntohs(frame->tcp.destination)) :
 				   pair_of(bpf_ntohs(frame->tcp.destination), bpf_ntohs(frame->tcp.source));
-	sight->netns_cookie = netns_cookie(skb);
-	sight->tag = tag_v4(local, remote, ports, sight->protocol, place_of(sight->netns_cookie, skb->ifindex, 0, 0));
+	sight->tag = tag_v4(local, remote, ports, sight->protocol, device_of(skb));
 	return true;
 }
 

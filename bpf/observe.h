@@ -3,6 +3,7 @@
  *	ENTRIES, DETAILS, MASK, PLACE, MALFORMED_PLACE, EVICTED, TELLS_TCP_LIFE, is_suppressed
  *	glance	the sight of an ordinary packet, quickly; false: look closer
  *	look	the sight of any packet, and what its headers say
+ *	netns_cookie	of the socket, of the device
  *	begin	what is known of a new connection: details and state
  *	dress	what a packet's record says beside its headers and counts
  *
@@ -15,7 +16,6 @@
 /* What counting needs to know of a packet. */
 struct sight {
 	__u64 tag;
-	__u64 netns_cookie;
 	__u64 count; /* COUNT of this packet */
 	__u32 flags;
 	__u32 protocol;
@@ -23,6 +23,7 @@ struct sight {
 
 static __always_inline bool glance(struct __sk_buff *skb, const int direction, struct sight *sight);
 static __always_inline enum parsed look(struct __sk_buff *skb, int direction, struct sight *sight, struct packet *packet);
+static __always_inline __u64 netns_cookie(struct __sk_buff *skb);
 static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
 				   int direction, struct details *details);
 static __always_inline void dress(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
@@ -90,7 +91,7 @@ __noinline int report(struct __sk_buff *skb, struct sight *sight, __u32 index, i
 	}
 	r->sctp_chunk = packet.sctp_chunk;
 	r->ifindex = skb->ifindex;
-	r->netns_cookie = sight->netns_cookie;
+	r->netns_cookie = netns_cookie(skb);
 	r->reply = is_reply(state, direction);
 	r->trace_reason = trace_reason(r->reply, is_new);
 	if (is_icmp_error(&packet)) {
@@ -248,7 +249,7 @@ __noinline int enlist(struct __sk_buff *skb, struct sight *sight, int direction)
 		return -1;
 	look(skb, direction, NULL, &packet);
 	fill(details, &packet, direction);
-	details->netns_cookie = sight->netns_cookie;
+	details->netns_cookie = netns_cookie(skb);
 	details->ifindex = skb->ifindex;
 	entry->state = opener_of(&packet, direction) | (packet.protocol == IPPROTO_TCP ? OPEN_TCP : 0) |
 		       begin(skb, sight, &packet, direction, details);

@@ -18,8 +18,11 @@ static __always_inline __u64 netns_cookie(struct __sk_buff *skb)
 	struct sock *sk = NULL;
 	__u64 cookie = 0;
 
-	if (settings.netns_helper)
-		return bpf_get_netns_cookie(skb);
+	if (&bpf_cast_to_kern_ctx) {
+		packet = bpf_cast_to_kern_ctx(skb);
+		sk = packet->sk;
+		return sk ? sk->__sk_common.skc_net.net->net_cookie : 0;
+	}
 	READ(sk, packet, sk);
 	READ(net, sk, __sk_common.skc_net.net);
 	READ(cookie, net, net_cookie);
@@ -78,6 +81,21 @@ static __always_inline __u8 adopt(struct __sk_buff *skb, __u8 protocol, int dire
 	return 0;
 }
 
+/* Read here and nowhere else: the verifier lets no pointer into a socket be computed. */
+#define ONCE(field) (*(volatile typeof(field) *)&(field))
+
+/* A connected socket is known by its own addresses: behind NAT those of its packets differ in the
+ * two directions. For others (listeners, servers of UDP, the kernel's own) the packet tells. */
+static __always_inline bool is_connected(struct bpf_sock *sk)
+{
+	return sk && sk->dst_port;
+}
+
+static __always_inline __u32 ports_of_socket(struct bpf_sock *sk)
+{
+	return pair_of(ONCE(sk->src_port), bpf_ntohs(ONCE(sk->dst_port)));
+}
+
 static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
 				   int direction, struct details *details)
 {
@@ -92,9 +110,11 @@ static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *si
 		state |= OURS;
 	if (packet->protocol != IPPROTO_TCP)
 		return state;
+	if (direction == OUT && (packet->flags & (RST | ACK)) == (RST | ACK) && !is_connected(skb->sk))
+		return state | OPENED_REMOTELY; /* the kernel refuses a SYN that came for nobody */
 	if (direction == IN && (packet->flags & (SYN | ACK)) == SYN)
-		note_listening(sight->netns_cookie, local_port);
-	else if (!(packet->flags & SYN) && is_listening(sight->netns_cookie, local_port))
+		note_listening(details->netns_cookie, local_port);
+	else if (!(packet->flags & SYN) && is_listening(details->netns_cookie, local_port))
 		state |= OPENED_REMOTELY;
 	return state;
 }
@@ -122,51 +142,37 @@ static __always_inline void dress(struct __sk_buff *skb, const struct sight *sig
 		record->srtt_us = tcp->srtt_us >> 3;
 }
 
-/* Read here and nowhere else: the verifier lets no pointer into a socket be computed. */
-#define ONCE(field) (*(volatile typeof(field) *)&(field))
-
-/* A connected socket is known by its own addresses: behind NAT those of its packets differ in the
- * two directions. For others (listeners, servers of UDP, the kernel's own) the packet tells. */
-static __always_inline bool is_connected(struct bpf_sock *sk)
-{
-	return sk && sk->dst_port;
-}
-
-static __always_inline __u32 ports_of_socket(struct bpf_sock *sk)
-{
-	return pair_of(ONCE(sk->src_port), bpf_ntohs(ONCE(sk->dst_port)));
-}
-
 static __always_inline enum parsed look(struct __sk_buff *skb, int direction, struct sight *sight, struct packet *packet)
 {
 	enum parsed parsed = parse(skb, 0, bpf_ntohs(skb->protocol), packet);
 	const __u64 *local = direction == OUT ? packet->source : packet->destination;
 	const __u64 *remote = direction == OUT ? packet->destination : packet->source;
 	struct bpf_sock *sk = skb->sk;
+	__u64 netns;
 	__u32 ports;
 
 	if (!sight || parsed != PARSED)
 		return parsed;
 	ports = direction == OUT ? pair_of(packet->source_port, packet->destination_port) :
 				   pair_of(packet->destination_port, packet->source_port);
-	sight->netns_cookie = netns_cookie(skb);
+	netns = netns_cookie(skb);
 	sight->count = COUNT(packet->packets, packet->bytes);
 	sight->flags = packet->flags;
 	sight->protocol = packet->protocol;
 	if (ports && is_connected(sk) && packet->version == 1)
-		sight->tag = tag_v4(ONCE(sk->src_ip4), ONCE(sk->dst_ip4), ports_of_socket(sk), packet->protocol, sight->netns_cookie);
+		sight->tag = tag_v4(ONCE(sk->src_ip4), ONCE(sk->dst_ip4), ports_of_socket(sk), packet->protocol, netns);
 	else if (ports && is_connected(sk)) {
 		__u32 own[] = { ONCE(sk->src_ip6[0]), ONCE(sk->src_ip6[1]), ONCE(sk->src_ip6[2]), ONCE(sk->src_ip6[3]) };
 		__u32 peer[] = { ONCE(sk->dst_ip6[0]), ONCE(sk->dst_ip6[1]), ONCE(sk->dst_ip6[2]), ONCE(sk->dst_ip6[3]) };
 
-		sight->tag = tag_v6(own, peer, ports_of_socket(sk), packet->protocol, sight->netns_cookie);
+		sight->tag = tag_v6(own, peer, ports_of_socket(sk), packet->protocol, netns);
 	} else if (packet->version == 1)
-		sight->tag = tag_v4(local[1] >> 32, remote[1] >> 32, ports, packet->protocol, sight->netns_cookie);
+		sight->tag = tag_v4(local[1] >> 32, remote[1] >> 32, ports, packet->protocol, netns);
 	else {
 		__u32 own[] = { local[0], local[0] >> 32, local[1], local[1] >> 32 };
 		__u32 peer[] = { remote[0], remote[0] >> 32, remote[1], remote[1] >> 32 };
 
-		sight->tag = tag_v6(own, peer, ports, packet->protocol, sight->netns_cookie);
+		sight->tag = tag_v6(own, peer, ports, packet->protocol, netns);
 	}
 	return PARSED;
 }
@@ -187,7 +193,6 @@ static __always_inline bool glance(struct __sk_buff *skb, const int direction, s
 		return false;
 	sight->protocol = packet->ip.protocol;
 	sight->flags = 0;
-	sight->netns_cookie = netns_cookie(skb);
 	if (sight->protocol == IPPROTO_TCP) {
 		sight->flags = bpf_ntohs(packet->tcp.flags) & TCP_FLAGS;
 		headers = sizeof(struct ipv4_header) + (bpf_ntohs(packet->tcp.flags) >> 12) * 4;
@@ -212,7 +217,7 @@ static __always_inline bool glance(struct __sk_buff *skb, const int direction, s
 		remote = packet->ip.source;
 		ports = pair_of(bpf_ntohs(packet->tcp.destination), bpf_ntohs(packet->tcp.source));
 	}
-	sight->tag = tag_v4(local, remote, ports, sight->protocol, sight->netns_cookie);
+	sight->tag = tag_v4(local, remote, ports, sight->protocol, netns_cookie(skb));
 	return true;
 }
 

@@ -114,6 +114,7 @@ enum skb_drop_reason {
 	SKB_NOT_DROPPED_YET,
 	SKB_CONSUMED,
 	SKB_DROP_REASON_NOT_SPECIFIED,
+	SKB_DROP_REASON_NO_SOCKET,
 	SKB_DROP_REASON_SOCKET_CLOSE,
 	SKB_DROP_REASON_OTHERHOST,
 	SKB_DROP_REASON_TCP_OLD_DATA,
@@ -155,3 +156,6 @@ struct task_struct {
 /* A field of what a program gets as __sk_buff or bpf_sock and may not look into: it is the kernel's own. */
 #define READ(target, pointer, field) \
 	bpf_probe_read_kernel(&(target), sizeof(target), __builtin_preserve_access_index(&(pointer)->field))
+
+/* The same without a copy, where the kernel lets packet programs see their packet (6.2). */
+extern void *bpf_cast_to_kern_ctx(void *context) __ksym __weak;
