@@ -107,7 +107,7 @@ class Live:
                 batch = self._take(self._every_second())
                 if batch is not None:
                     yield batch
-                if batch is None or len(batch) < _MOST_ROWS:
+                if not self._stopped and (batch is None or len(batch) < _MOST_ROWS):
                     self._wait()
             if not self._closed:
                 yield from self._rest()

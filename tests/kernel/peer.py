@@ -1,0 +1,56 @@
+"""A process of its own that makes traffic on the loopback: `python peer.py WHAT [NUMBER]`; prints JSON.
+
+tcp BYTES: a connection over which BYTES go one way. udp NUMBER: datagrams of 100 bytes from one socket
+to another. flood NUMBER: datagrams to as many ports, whether anyone is there or not.
+"""
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+
+
+def tcp(size: int) -> dict[str, int]:
+    server = socket.create_server(("127.0.0.1", 0))
+    listens_on = server.getsockname()[1]
+    received: list[int] = []
+
+    def take() -> None:
+        connection, _ = server.accept()
+        with connection:
+            while piece := connection.recv(1 << 16):
+                received.append(len(piece))
+
+    taking = threading.Thread(target=take)
+    taking.start()
+    with socket.create_connection(server.getsockname()) as client:
+        port = client.getsockname()[1]
+        client.sendall(bytes(size))
+    taking.join()
+    server.close()
+    return {"source_port": port, "destination_port": listens_on, "received": sum(received)}
+
+
+def udp(number: int) -> dict[str, int]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there:
+        there.bind(("127.0.0.1", 0))
+        here.bind(("127.0.0.1", 0))
+        for _ in range(number):
+            here.sendto(bytes(100), there.getsockname())
+            there.recv(200)
+        return {"source_port": here.getsockname()[1], "destination_port": there.getsockname()[1], "sent": number}
+
+
+def flood(number: int) -> dict[str, int]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
+        for count in range(number):
+            here.sendto(b"x", ("127.0.0.1", 10_000 + count % 50_000))
+        return {"source_port": here.getsockname()[1], "sent": number}
+
+
+if __name__ == "__main__":
+    begun_ns = time.time_ns()
+    said = {"tcp": tcp, "udp": udp, "flood": flood}[sys.argv[1]](int(sys.argv[2]))
+    print(json.dumps({**said, "pid": os.getpid(), "begun_ns": begun_ns, "ended_ns": time.time_ns()}), flush=True)

@@ -1,0 +1,257 @@
+"""The live source on real traffic: right, in time, complete, and gone when it ends, however it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from rubin.errors import RubinError
+from rubin.kernel import syscall
+from rubin.model import addresses
+from rubin.model.batch import FlowBatch, concat
+from rubin.model.enums import EventType, TracePoint
+from rubin.sources.live import Live, LiveSettings
+from tests.kernel.conftest import ip
+
+HERE = Path(__file__).parent
+SOURCE = HERE.parent.parent / "src"
+
+
+def settings(**values: object) -> LiveSettings:
+    return LiveSettings(lock_name=f"rubin/test/{os.getpid()}", **values)  # type: ignore[arg-type]
+
+
+def peer(what: str, number: int) -> dict[str, int]:
+    done = subprocess.run([sys.executable, str(HERE / "peer.py"), what, str(number)], capture_output=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+class Watching:
+    """A live source iterated by a thread; `flows` is all it gave so far."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+        self._batches: list[FlowBatch] = []
+        self.arrived_ns: list[int] = []
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for batch in self.live:
+            self.arrived_ns.append(time.time_ns())
+            self._batches.append(batch)
+
+    @property
+    def flows(self) -> FlowBatch:
+        return concat(self._batches)
+
+    def until(self, found: Callable[[FlowBatch], bool], seconds: float = 10) -> FlowBatch:
+        """The flows once they satisfy; fails after so long."""
+        end = time.monotonic() + seconds
+        while not found(flows := self.flows):
+            assert time.monotonic() < end, f"not seen among {len(flows)} flows"
+            time.sleep(0.01)
+        return flows
+
+    def end(self) -> FlowBatch:
+        """All flows, the last of the tables included."""
+        self.live.stop()
+        self._thread.join(10)
+        return self.flows
+
+    def close(self) -> None:
+        self.live.close()
+        self._thread.join(10)
+
+
+@contextmanager
+def watch(**values: object) -> Iterator[Watching]:
+    watching = Watching(Live(settings(**values)))
+    try:
+        yield watching
+    finally:
+        watching.close()
+
+
+@pytest.fixture
+def watching() -> Iterator[Watching]:
+    with watch() as item:
+        yield item
+
+
+def between(flows: FlowBatch, said: dict[str, int]) -> FlowBatch:
+    """The flows of the peer's connection, both directions, drops left out."""
+    flows = flows.take(flows["event_type"] == EventType.TRACE)
+    ports = said["source_port"], said["destination_port"]
+    forth = (flows["source_port"] == ports[0]) & (flows["destination_port"] == ports[1])
+    back = (flows["source_port"] == ports[1]) & (flows["destination_port"] == ports[0])
+    return flows.take(forth | back)
+
+
+def test_a_connection_is_told_with_addresses_owner_time_and_direction(watching: Watching) -> None:
+    said = peer("tcp", 100_000)
+    flows = between(watching.until(lambda flows: bool((between(flows, said)["tcp_flags"] & 1).any())), said)
+    assert {addresses.text(*pair) for pair in zip(flows["source_high"], flows["source_low"], strict=True)} == {
+        "127.0.0.1"
+    }
+    assert set(flows["protocol"].tolist()) == {6}
+    assert set(flows["trace_point"].tolist()) == {TracePoint.TO_STACK, TracePoint.TO_ENDPOINT}
+    assert {process.pid for process in flows.rows("process")} == {said["pid"]}
+    assert {process.uid for process in flows.rows("process")} == {os.getuid()}
+    reply = flows["source_port"] == said["destination_port"]
+    assert (flows["is_reply"] == reply).all()
+    assert (flows["time_ns"] >= said["begun_ns"] - 1_000_000).all()
+    assert (flows["time_ns"] <= said["ended_ns"] + 1_000_000).all()
+
+
+def test_a_flow_is_visible_within_200_ms(watching: Watching) -> None:
+    late = []
+    for _ in range(10):
+        said = peer("udp", 1)
+        flows = between(watching.until(lambda flows, said=said: len(between(flows, said)) > 0), said)  # type: ignore[misc]
+        late.append(time.time_ns() - int(flows["time_ns"].min()))
+    assert sorted(late)[len(late) // 2] < 200_000_000
+
+
+def test_all_packets_and_bytes_are_told_at_both_ends(watching: Watching) -> None:
+    said = peer("udp", 5000)
+    flows = between(watching.end(), said)
+    for point in (TracePoint.TO_STACK, TracePoint.TO_ENDPOINT):
+        seen = flows.take(flows["trace_point"] == point)
+        assert (int(seen["packets"].sum()), int(seen["bytes"].sum())) == (5000, 5000 * 128)
+    assert len(flows) < 50  # told by aggregation, not one by one
+
+
+def test_what_does_not_fit_into_the_ring_is_counted_exactly() -> None:
+    with watch(aggregation="none", ring_bytes=1 << 16) as watching:
+        peer("flood", 20_000)
+        flows = watching.end()
+        status = watching.live.status()
+        lost = sum(loss.events for loss in flows.lost)
+        assert len(flows) == status.tallies["records"] == status.records_read
+        assert lost == sum(loss.records for place, loss in status.losses.items() if "ring" in place)
+        assert lost > 0
+        sent = flows.take(flows["event_type"] == EventType.TRACE)
+        assert int(sent["packets"].sum()) + sum(loss.packets for loss in status.losses.values()) >= 20_000
+
+
+@pytest.mark.usefixtures("namespace")
+def test_new_interfaces_are_watched_as_they_come() -> None:
+    with watch(vantages=("interfaces",), interfaces=("rubin-*", "lo")) as watching:
+
+        def attached() -> set[str]:
+            return {name.removesuffix(" (clsact)") for name in watching.live.status().attached}
+
+        ip("link add rubin-a type veth peer name rubin-b")
+        names = {f"rubin_{way} at rubin-{end}" for way in ("ingress", "egress") for end in "ab"}
+        watching.until(lambda _: names <= attached())
+        said = peer("udp", 3)
+        flows = between(watching.until(lambda flows: len(between(flows, said)) > 0), said)
+        assert {link.name for link in flows.rows("link")} == {"lo"}
+        ip("link del rubin-a")
+        watching.until(lambda _: not names & attached())
+
+
+def test_all_programs_are_loaded_and_attached(watching: Watching) -> None:
+    status = watching.live.status()
+    assert not [capability for capability in status.capabilities if not capability.on]
+    assert status.kernel_bytes < 64 << 20
+
+
+def test_after_the_end_nothing_is_attached(watching: Watching) -> None:
+    assert watching.live.status().attached
+    watching.end()
+    assert watching.live.status().attached == ()
+
+
+def test_closing_twice_and_before_iterating_does_no_harm() -> None:
+    live = Live(settings())
+    live.close()
+    live.close()
+    live.stop()
+    assert list(live) == []
+
+
+def test_closing_in_the_middle_of_the_iteration_ends_it() -> None:
+    live = Live(settings(aggregation="none"))
+    peer("udp", 5)
+    for _ in live:
+        live.close()
+    Live(settings()).close()
+
+
+def test_a_second_agent_is_refused(watching: Watching) -> None:
+    with pytest.raises(RubinError, match="another agent already watches this machine"):
+        Live(settings())
+
+
+AGENT = """
+import json, os, sys
+from rubin.kernel.syscall import program_info
+from rubin.sources.live import Live, LiveSettings
+live = Live(LiveSettings(lock_name="rubin/test/killed"))
+print(json.dumps([program_info(fd).id for fd in live.probes.objects.programs().values()]), flush=True)
+for batch in live:
+    pass
+live.close()
+"""
+
+
+def agent(prefix: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    return subprocess.Popen(
+        [*prefix, sys.executable, "-c", AGENT],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def test_a_killed_agent_leaves_nothing_behind() -> None:
+    with agent() as killed:
+        assert killed.stdout is not None
+        ours = set(json.loads(killed.stdout.readline()))
+        assert ours <= set(syscall.program_ids())
+        peer("tcp", 1000)
+        killed.send_signal(signal.SIGKILL)
+    end = time.monotonic() + 10
+    while ours & set(syscall.program_ids()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert peer("tcp", 1000)["received"] == 1000
+
+
+def unprivileged(capabilities: str) -> tuple[str, ...]:
+    names = f"-all,{capabilities}" if capabilities else "-all"
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    return (*user, f"--inh-caps={names}", f"--ambient-caps={names}", f"--bounding-set={names}")
+
+
+def test_three_capabilities_are_enough() -> None:
+    with agent(unprivileged("+bpf,+net_admin,+perfmon")) as started:
+        assert started.stdout is not None
+        assert started.stderr is not None
+        line = started.stdout.readline()
+        started.kill()
+        assert len(json.loads(line or "[]")) >= 10, started.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "missing"),
+    [("", "CAP_BPF"), ("+bpf,+net_admin", "CAP_PERFMON"), ("+bpf,+perfmon", "CAP_NET_ADMIN")],
+)
+def test_without_them_it_says_which_are_missing(capabilities: str, missing: str) -> None:
+    with agent(unprivileged(capabilities)) as started:
+        assert started.stderr is not None
+        said = started.stderr.read()
+    assert f"watching this machine needs {'' if capabilities else 'CAP_NET_ADMIN'}" in said
+    assert missing in said
