@@ -45,6 +45,8 @@ class Command:
     text: str = ""
     aliases: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
+    defaults: Callable[[], Mapping[str, Any]] | None = None
+    """Defaults of flags that help asks for, because what holds them is slow to load."""
     is_hidden: bool = False
 
     def find(self, name: str) -> Command | None:
@@ -68,11 +70,11 @@ def usage(path: str, command: Command) -> str:
             "Commands:",
             *_pairs([(each.name, each.summary) for each in shown], width),
         ]
-    for group in dict.fromkeys(flag.group for flag in (*command.flags, HELP)):
-        heads = [
-            (_head(flag), _told(flag)) for flag in (*command.flags, HELP) if flag.group == group and not flag.is_hidden
-        ]
-        lines += ["", f"{group}:", *_pairs(heads, width)] if heads else []
+    flags = [flag for flag in (*command.flags, HELP) if not flag.is_hidden]
+    defaults = command.defaults() if command.defaults else {}
+    for group in dict.fromkeys(flag.group for flag in flags):
+        heads = [(_head(flag), _told(flag, defaults)) for flag in flags if flag.group == group]
+        lines += ["", f"{group}:", *_pairs(heads, width)]
     return "\n".join(lines) + "\n"
 
 
@@ -80,7 +82,7 @@ def overview(commands: Sequence[tuple[str, str]], flags: Sequence[Flag]) -> str:
     """The help of `rubin` itself."""
     lines = ["Who talks to whom on this machine and in the cluster, what it cost, what was refused and why.", ""]
     lines += ["Usage:", "  rubin COMMAND [flags]", "", "Commands:", *_pairs(commands, 100)]
-    lines += ["", "Flags:", *_pairs([(_head(flag), _told(flag)) for flag in flags], 100)]
+    lines += ["", "Flags:", *_pairs([(_head(flag), _told(flag, {})) for flag in flags], 100)]
     lines += ["", "rubin COMMAND --help says more of each. The first flows: rubin agent, then rubin observe --follow."]
     return "\n".join(lines) + "\n"
 
@@ -90,11 +92,11 @@ def _head(flag: Flag) -> str:
     return f"{short}--{flag.name} {flag.meta}".rstrip()
 
 
-def _told(flag: Flag) -> str:
-    if flag.default in (None, False, "", ()):
+def _told(flag: Flag, defaults: Mapping[str, Any]) -> str:
+    default = defaults.get(flag.name, flag.default)
+    if default in (None, False, "", ()):
         return flag.help
-    default = str(flag.default).lower() if flag.kind == "yes" else flag.default
-    return f"{flag.help} (default {default})"
+    return f"{flag.help} (default {str(default).lower() if flag.kind == 'yes' else default})"
 
 
 def _pairs(pairs: Sequence[tuple[str, str]], width: int) -> list[str]:

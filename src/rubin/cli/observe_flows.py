@@ -5,9 +5,11 @@ import sys
 import time
 from collections.abc import Iterable
 from contextlib import aclosing
+from dataclasses import replace
 
 from rubin.api.client import Client
 from rubin.cli.command import Arguments
+from rubin.cli.files import saved_flows
 from rubin.cli.filter_flags import read_filters
 from rubin.cli.format_flags import flow_printer, options_of, output_of
 from rubin.cli.output.flows import Printer
@@ -41,7 +43,8 @@ def run(arguments: Arguments) -> int:
     printer = flow_printer(arguments, output, own_mask)
     try:
         if arguments["input-file"]:
-            print_batches(_from_file(arguments, compiled(allow, deny)), printer)
+            flows = saved_flows(arguments["input-file"])
+            print_batches(select(flows, local_selection(arguments), compiled(allow, deny)), printer)
         else:
             asyncio.run(_from_server(arguments, _request(arguments, allow, deny, output), output, printer))
     except KeyboardInterrupt:
@@ -90,13 +93,10 @@ def print_batches(batches: Iterable[FlowBatch], printer: Printer) -> None:
         write(printer.end())
 
 
-def _from_file(arguments: Arguments, filters: Filters) -> Iterable[FlowBatch]:
-    from rubin.sources.hubble import Hubble
-
+def local_selection(arguments: Arguments) -> Selection:
+    """The selectors over a file: all of it unless told otherwise, and its end is the end."""
     selection = read_selection(arguments, time.time_ns(), default_number=0)
-    if selection.number == ALL:
-        selection = Selection()
-    return select(Hubble(arguments["input-file"]), selection, filters)
+    return replace(selection, number=0 if selection.number == ALL else selection.number, follow=False)
 
 
 def _request(arguments: Arguments, allow: list[FlowFilter], deny: list[FlowFilter], output: str) -> GetFlowsRequest:

@@ -44,11 +44,12 @@ class Selection:
 
 def read_selection(arguments: Arguments, now_ns: int, default_number: int = DEFAULT_NUMBER) -> Selection:
     """The flags' meaning. Raises UsageError where they contradict each other."""
-    asked = {name for name in ("first", "last", "all", "follow") if arguments[name]}
+    values = arguments.values
+    asked = {name for name in ("first", "last", "all", "follow") if values.get(name)}
     for one, other in (("first", "last"), ("first", "all"), ("first", "follow"), ("last", "all")):
         if {one, other} <= asked:
             raise UsageError(f"cannot set both --{one} and --{other}", "leave one of them out")
-    follow = bool(arguments["follow"])
+    follow = "follow" in asked
     since = moment_ns("since", arguments["since"], now_ns) if arguments["since"] else None
     until = moment_ns("until", arguments["until"], now_ns) if arguments["until"] and not follow else None
     number = arguments["first"] or arguments["last"]

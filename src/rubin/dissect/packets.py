@@ -66,7 +66,7 @@ def parse(data: npt.NDArray[np.uint8], starts: I64, captured: I64, lengths: I64,
     view = View(data, starts, starts + captured)
     frames = _frames(view, link_type)
     columns, broken, payload = _network(view, frames, starts + lengths)
-    inside = _vxlan(view, columns, payload)
+    inside = _vxlan(view, columns, payload, broken)
     if not len(inside):
         return Packets(columns, frames, broken, inside, {}, inside)
     return _unwrapped(view, Packets(columns, frames, broken, inside, {}, inside), payload, starts + lengths)
@@ -207,12 +207,13 @@ def _extensions(view: View, kind: I64, at: I64) -> tuple[I64, I64, Mask]:
     return kind, np.where(later, -1, at), cut | (np.isin(kind, _EXTENSIONS) & ~later)
 
 
-def _vxlan(view: View, columns: dict[str, Array], payload: I64) -> I64:
+def _vxlan(view: View, columns: dict[str, Array], payload: I64, broken: Mask) -> I64:
     """The rows that carry a frame in VXLAN: its port, its flag, and nothing in what is reserved."""
     rows = np.flatnonzero((columns["protocol"] == Protocol.UDP) & np.isin(columns["destination_port"], _VXLAN_PORTS))
     if not len(rows):
         return rows
     at, inside = payload[rows] + 8, view.rows(rows)
+    broken[rows[at + 8 > inside.end]] = True
     good = (at + 8 <= inside.end) & (inside.u4(at) == 0x08000000) & (inside.u1(at + 7) == 0)
     found: I64 = rows[good]
     return found

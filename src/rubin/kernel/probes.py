@@ -79,9 +79,9 @@ class Probes:
             self._attach_sockets()
         if "interfaces" in self.objects.loaded:
             self.watched = Watched(self.objects, self.interfaces, self.settings.interfaces)
-        if not self.attached:
-            reasons = "; ".join(sorted({why for why in self.refused.values() if why}))
-            raise RubinError(f"nothing can be watched here: {reasons or 'no interface matches'}", "see rubin status")
+        if not self.links.names and not self.watched:  # interfaces may still come
+            reasons = "; ".join(sorted(set(self.refused.values())))
+            raise RubinError(f"nothing can be watched here: {reasons}", "see what the log says of each program")
         self._attach_tracepoints()
         iterator = self.objects.program("rubin_owners")
         if iterator is not None:

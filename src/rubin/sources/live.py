@@ -81,7 +81,8 @@ class Live:
         self._stopping = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._ring.watch(self._stopping)
         self._ring.watch(self.probes.interfaces.fileno())
-        self._stopped = self._closed = False
+        self._ending = threading.Event()
+        self._closed = False
         self._iterating = 0  # the thread that does
         self._rested = threading.Event()
         self._rested.set()
@@ -103,11 +104,11 @@ class Live:
         self._iterating = threading.get_ident()
         self._rested.clear()
         try:
-            while not self._stopped:
+            while not self._ending.is_set():
                 batch = self._take(self._every_second())
                 if batch is not None:
                     yield batch
-                if not self._stopped and (batch is None or len(batch) < _MOST_ROWS):
+                if not self._ending.is_set() and (batch is None or len(batch) < _MOST_ROWS):
                     self._wait()
             if not self._closed:
                 yield from self._rest()
@@ -161,7 +162,7 @@ class Live:
 
     def stop(self) -> None:
         """End the iteration soon; safe in any thread and in a signal handler."""
-        self._stopped = True
+        self._ending.set()
         if not self._closed:
             os.eventfd_write(self._stopping, 1)
 

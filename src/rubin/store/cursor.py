@@ -29,7 +29,7 @@ class Cursor:
             newest = self._ring.next_row if end_row is None else end_row
             self._skip_to(min(self._ring.first_row, newest))
             if self.row >= newest:
-                return self._losses_at_end() if end_row is None else []
+                return self.losses_at_end() if end_row is None else []
             if views := self._span(min(self.row + most_rows, newest)):
                 return views
 
@@ -50,7 +50,7 @@ class Cursor:
         self._told = ()
         return views
 
-    def _losses_at_end(self) -> list[FlowBatch]:
+    def losses_at_end(self) -> list[FlowBatch]:
         """Losses that no row follows yet; nothing where a row came meanwhile: the next read has both."""
         views = list(self._ring.scan(self.row))
         if any(map(len, views)):

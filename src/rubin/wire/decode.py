@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rubin.model.batch import FlowBatch, Lost
+from rubin.model.batch import FlowBatch, Lost, empty
 from rubin.model.columns import COLUMNS, DTYPES
 from rubin.model.enums import LostSource
 from rubin.model.tables import Tables
 from rubin.wire.flows import FlowEncoder
 from rubin.wire.leftover import leftover, with_rest
 from rubin.wire.pb import flow_pb2, observer_pb2
-from rubin.wire.reading import Reader, Row
+from rubin.wire.reading import COLUMNS as ROW
+from rubin.wire.reading import Reader
 
 _SOURCES = frozenset(map(int, LostSource))
 
@@ -29,26 +30,47 @@ def batch_from_messages(messages: Iterable[observer_pb2.GetFlowsResponse], table
 
     The rows point into `tables`, new ones if there are none.
     """
-    flows: list[flow_pb2.Flow] = []
-    lost: list[Lost] = []
-    for message in messages:
-        match message.WhichOneof("response_types"):
-            case "flow":
-                flows.append(message.flow)
-            case "lost_events":
-                lost.append(lost_from_message(message))
-    return batch_from_flows(flows, tables).with_lost(tuple(lost))
+    return Decoder(tables).batch(messages)
 
 
-def batch_from_flows(flows: list[flow_pb2.Flow], tables: Tables | None = None) -> FlowBatch:
-    """One row per flow, in order."""
-    tables = tables or Tables()
-    if not flows:
-        return FlowBatch({}, tables)
-    reader = Reader(tables)
-    rows = [reader.row(flow) for flow in flows]
-    columns = {name: _column(name, values) for name, values in zip(Row._fields, zip(*rows, strict=True), strict=True)}
-    return _keep_rest(FlowBatch(columns, tables), flows)
+class Decoder:
+    """Decodes one batch after the other into the same tables: what repeats is decoded once."""
+
+    def __init__(self, tables: Tables | None = None) -> None:
+        self.tables = tables or Tables()
+        self._reader = Reader(self.tables)
+        self._encoder = FlowEncoder(None, "")
+
+    def batch(self, messages: Iterable[observer_pb2.GetFlowsResponse]) -> FlowBatch:
+        """As `batch_from_messages`."""
+        flows: list[flow_pb2.Flow] = []
+        lost: list[Lost] = []
+        for message in messages:
+            match message.WhichOneof("response_types"):
+                case "flow":
+                    flows.append(message.flow)
+                case "lost_events":
+                    lost.append(lost_from_message(message))
+        return self.flows(flows).with_lost(tuple(lost))
+
+    def flows(self, flows: list[flow_pb2.Flow]) -> FlowBatch:
+        """One row per flow, in order."""
+        if not flows:
+            return empty(self.tables)
+        rows = [self._reader.row(flow) for flow in flows]
+        columns = {name: _column(name, values) for name, values in zip(ROW, zip(*rows, strict=True), strict=True)}
+        return self._keep_rest(FlowBatch(columns, self.tables), flows)
+
+    def _keep_rest(self, batch: FlowBatch, flows: list[flow_pb2.Flow]) -> FlowBatch:
+        """The batch, with what its columns would say otherwise than the flows did put into `rest`."""
+        contents = self.tables.contents
+        codes = None
+        for row, (made, flow) in enumerate(zip(self._encoder.messages(batch), flows, strict=True)):
+            if made == flow or not (rest := leftover(made, flow)):
+                continue
+            codes = batch["contents"].copy() if codes is None else codes
+            codes[row] = contents.code(with_rest(contents[int(codes[row])], rest))
+        return batch if codes is None else batch.with_columns(contents=codes)
 
 
 def _column(name: str, values: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -59,18 +81,6 @@ def _column(name: str, values: tuple[int, ...]) -> npt.NDArray[Any]:
     wide = np.array(values, np.int64)
     limits = np.iinfo(dtype)
     return np.where((wide >= limits.min) & (wide <= limits.max), wide, COLUMNS[name].missing).astype(dtype)
-
-
-def _keep_rest(batch: FlowBatch, flows: list[flow_pb2.Flow]) -> FlowBatch:
-    """The batch, with what its columns would say otherwise than the flows did put into `rest`."""
-    contents = batch.tables.contents
-    codes = None
-    for row, (made, flow) in enumerate(zip(FlowEncoder(None, "").messages(batch), flows, strict=True)):
-        if made == flow or not (rest := leftover(made, flow)):
-            continue
-        codes = batch["contents"].copy() if codes is None else codes
-        codes[row] = contents.code(with_rest(contents[int(codes[row])], rest))
-    return batch if codes is None else batch.with_columns(contents=codes)
 
 
 def lost_from_message(message: observer_pb2.GetFlowsResponse) -> Lost:

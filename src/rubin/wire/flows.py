@@ -20,6 +20,16 @@ from rubin.wire.head import Head
 from rubin.wire.pb import flow_pb2, observer_pb2
 from rubin.wire.pieces import Pieces
 
+_COLUMNS = frozenset(head.COLUMNS) | pieces.COLUMNS
+# Columns of a head by the field of a flow that they fill: 0 where a row's rest has that.
+_HEADS = {
+    "time_ns": "time",
+    "uuid_high": "uuid",
+    "uuid_low": "uuid",
+    "protocol": "l4",
+    "socket_cookie": "socket_cookie",
+}
+
 
 class FlowEncoder:
     """Encodes under one field mask; for one thread. Raises UsageError for an unknown path of the mask.
@@ -63,17 +73,12 @@ class FlowEncoder:
         return made
 
     def _part(self, batch: FlowBatch, made: Pieces, rows: slice) -> bytes:
-        columns = {name: batch[name][rows] for name in {*head.COLUMNS, *pieces.COLUMNS}}
-        skip = made.skip_codes(columns["contents"])
+        columns = {name: batch[name][rows] for name in _COLUMNS}
+        columns["cgroup_id"] = made.cgroups(columns["process"])
+        skip = columns["skip"] = made.skips.codes(columns["contents"])
+        shapes, pairs = made.shapes.codes(columns), made.pairs.codes(columns)
         if skip.any():
-            columns |= {
-                "time_ns": np.where(made.skipping("time", skip), 0, columns["time_ns"]),
-                "uuid_high": np.where(made.skipping("uuid", skip), 0, columns["uuid_high"]),
-                "uuid_low": np.where(made.skipping("uuid", skip), 0, columns["uuid_low"]),
-                "protocol": np.where(made.skipping("l4", skip), np.uint8(0), columns["protocol"]),
-                "socket_cookie": np.where(made.skipping("socket_cookie", skip), 0, columns["socket_cookie"]),
-            }
-        shapes, pairs = made.shape_codes(columns, skip), made.pair_codes(columns, skip)
+            columns |= {name: np.where(made.skips.have(_HEADS[name], skip), 0, columns[name]) for name in _HEADS}
         lengths = made.shapes.lengths[shapes] + made.pairs.lengths[pairs]
         inside = made.shapes.lengths[shapes] + made.pairs.inside[pairs]
         tails = made.pairs.pieces[pairs].tolist()

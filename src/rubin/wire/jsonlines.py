@@ -5,6 +5,7 @@ know is passed over and counted too.
 """
 
 import json
+import marshal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from google.protobuf.message import Message
 
 from rubin.model.batch import FlowBatch
 from rubin.model.tables import Tables
-from rubin.wire.decode import batch_from_messages
+from rubin.wire.decode import Decoder
 from rubin.wire.pb import flow_pb2, observer_pb2
 
 MAX_LINE_BYTES = 16 << 20
@@ -25,6 +26,13 @@ _INTS = {
     FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_INT64,
     FieldDescriptor.CPPTYPE_UINT64,
 }  # fmt: skip
+
+
+_REPEATING = frozenset(
+    f"flow.{name}"
+    for name in ("Endpoint", "IP", "Layer4", "CiliumEventType", "Emitter", "Ethernet", "NetworkInterface")
+)
+_KEPT = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +53,25 @@ def read_lines(file: BinaryIO) -> Iterator[bytes]:
             line = file.readline(MAX_LINE_BYTES)
 
 
+class LineParser:
+    """Parses some thousand lines after the other into the same tables: what repeats is read once."""
+
+    def __init__(self, tables: Tables | None = None) -> None:
+        self._decoder = Decoder(tables)
+        self._parser = _Parser()
+
+    def parse(self, lines: Iterable[bytes]) -> Parsed:
+        """As `parse_lines`."""
+        return _parse(lines, self._parser, self._decoder)
+
+
 def parse_lines(lines: Iterable[bytes], tables: Tables | None = None) -> Parsed:
-    """The flows and losses of these lines, in order; give some thousand at a time. Never raises for what they hold."""
-    parser = _Parser()
+    """The flows and losses of these lines, in order. Never raises for what they hold."""
+    return LineParser(tables).parse(lines)
+
+
+def _parse(lines: Iterable[bytes], parser: "_Parser", decoder: Decoder) -> Parsed:
+    before = parser.unknown_fields
     messages, bad, first = [], 0, (0, "")
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -57,7 +81,7 @@ def parse_lines(lines: Iterable[bytes], tables: Tables | None = None) -> Parsed:
         except (ValueError, TypeError, OverflowError, RecursionError, AttributeError) as error:
             bad += 1
             first = first if first[0] else (number, str(error))
-    return Parsed(batch_from_messages(messages, tables), bad, parser.unknown_fields, first)
+    return Parsed(decoder.batch(messages), bad, parser.unknown_fields - before, first)
 
 
 class _Parser:
@@ -65,6 +89,7 @@ class _Parser:
 
     def __init__(self) -> None:
         self.unknown_fields = 0
+        self._kept: dict[tuple[str, bytes], bytes] = {}
         self._fields: dict[str, dict[str, tuple[str, Any, Callable[[Any], Any] | None]]] = {}
 
     def response(self, value: Any) -> observer_pb2.GetFlowsResponse:
@@ -83,11 +108,11 @@ class _Parser:
             raise TypeError(f"{message.DESCRIPTOR.name} is not an object")
         known = self._known(message.DESCRIPTOR)
         for key, one in value.items():
-            if one is None:
-                continue
             found = known.get(key)
             if found is None:
                 self.unknown_fields += 1
+                continue
+            if one is None:
                 continue
             name, field, convert = found
             if field.is_repeated:
@@ -115,8 +140,23 @@ class _Parser:
                 self.unknown_fields += 1  # it says that something of a fork was there, and no more
             case name if name.startswith("google.protobuf."):
                 self._fill(target, {"value": value})
+            case name if name in _REPEATING:
+                self._repeated(target, name, value)
             case _:
                 self._fill(target, value)
+
+    def _repeated(self, target: Message, name: str, value: Any) -> None:
+        key = name, marshal.dumps(value, 2)
+        kept = self._kept.get(key)
+        if kept is not None:
+            target.MergeFromString(kept)
+            return
+        before = self.unknown_fields
+        self._fill(target, value)
+        if self.unknown_fields == before:  # so that they are counted each time
+            if len(self._kept) > _KEPT:
+                self._kept.clear()
+            self._kept[key] = target.SerializeToString()
 
     def _known(self, descriptor: Any) -> dict[str, tuple[str, Any, Callable[[Any], Any] | None]]:
         known = self._fields.get(descriptor.full_name)

@@ -1,7 +1,8 @@
 """Encoded pieces, kept by the combination of columns that they were made for."""
 
 import os
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ def record(kinds: dict[str, str]) -> np.dtype[np.void]:
     return np.dtype([*kinds.items(), *([("spare", f"V{spare}")] if spare else [])])
 
 
-class Known:
+class Known(ABC):
     """Pieces by 64-bit keys of their records. `pieces[code]` is bytes, `inside[code]` how many of them
     belong to the flow (the rest to the response around it), `lengths[code]` all of them.
     """
@@ -28,17 +29,26 @@ class Known:
     LIMIT = 32_768
     """Pieces kept; then all go and it begins anew."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: np.dtype[np.void]) -> None:
+        self._kind = kind
+        self._names = [name for name in kind.names or () if name != "spare"]
         self._clear()
 
     def _clear(self) -> None:
-        self._codes = Codes(4096)
+        self._codes = Codes(1 << (2 * self.LIMIT - 1).bit_length())
         self.pieces: Array = np.empty(2048, object)
         self.lengths = np.zeros(2048, np.int64)
         self.inside = np.zeros(2048, np.int64)
 
-    def find(self, records: Array, make: Callable[..., tuple[bytes, bytes]]) -> npt.NDArray[np.int64]:
-        """(n,) the code of each record's piece. `make(*record)` gives a new one's bytes inside and outside the flow."""
+    @abstractmethod
+    def _make(self, *record: Any) -> tuple[bytes, bytes]:
+        """A new record's bytes inside the flow, and those around it."""
+
+    def codes(self, columns: Mapping[str, Array]) -> npt.NDArray[np.int64]:
+        """(n,) the code of each row's piece."""
+        records = np.zeros(len(columns[self._names[0]]), self._kind)
+        for name in self._names:
+            records[name] = columns[name]
         words = records.view(np.uint64).reshape(len(records), -1)
         keys = mix(np.full(len(records), _SEED, np.uint64), *words.T)
         codes = self._codes.find(keys)
@@ -49,9 +59,8 @@ class Known:
             self._clear()
             new = np.arange(len(records))
         distinct, first = np.unique(keys[new], return_index=True)
-        names = [name for name in records.dtype.names or () if name != "spare"]
-        for key, made_of in zip(distinct.tolist(), records[new[first]][names].tolist(), strict=True):
-            self._add(key, *make(*made_of))
+        for key, made_of in zip(distinct.tolist(), records[new[first]][self._names].tolist(), strict=True):
+            self._add(key, *self._make(*made_of))
         return self._codes.find(keys)
 
     def _add(self, key: int, inside: bytes, outside: bytes) -> None:

@@ -3,66 +3,36 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from rubin.model import addresses
 from rubin.model.enums import Protocol, TCPFlags
 from rubin.model.tables import Contents, Endpoint, Link, Policy, Process, Service, Tables, Workload
 from rubin.wire import drop, summary
 from rubin.wire.pb import flow_pb2
-from rubin.wire.rows import POLICIES, dns_row, http_row, policy_row, tunnel_row
+from rubin.wire.rows import dns_row, http_row, policy_row, tunnel_row
 from rubin.wire.varint import LEN, VARINT, block, tag
 
 _PROTOCOLS = {member.name: int(member) for member in Protocol if member}
 _FLAGS = [(flag.name or "", int(flag)) for flag in TCPFlags]
-_RARE = ("l7", "trace_context", "ip_trace_id", "tunnel")
-_LISTS = ("node_labels", "policy_log", *POLICIES)
+_NO_IP = (0, 0, 0, 0, 0, 0, 0)
 _NO_SUMMARY = tag(100_000, LEN) + b"\0"
 _NO_REPLY = tag(16, VARINT) + b"\0"
 _REPLIED = tag(16, VARINT) + b"\1"
 _Value = TypeVar("_Value")
 
 
-class Row(NamedTuple):
-    """What a flow's columns hold; numbers may be beyond what the column can."""
-
-    time_ns: int
-    uuid_high: int
-    uuid_low: int
-    verdict: int
-    flow_type: int
-    event_type: int
-    event_sub_type: int
-    trace_point: int
-    trace_reason: int
-    traffic_direction: int
-    is_reply: int
-    ip_version: int
-    source_high: int
-    source_low: int
-    destination_high: int
-    destination_low: int
-    source_xlated: int
-    encrypted: int
-    protocol: int
-    source_port: int
-    destination_port: int
-    tcp_flags: int
-    icmp_type: int
-    icmp_code: int
-    sctp_chunk_type: int
-    drop_reason: int
-    kernel_drop_reason: int
-    drop_location: int
-    policy_match_type: int
-    auth_type: int
-    socket_cookie: int
-    process: int
-    source_endpoint: int
-    destination_endpoint: int
-    link: int
-    node_name: int
-    contents: int
+COLUMNS = (
+    "time_ns", "uuid_high", "uuid_low", "verdict", "flow_type", "event_type", "event_sub_type", "trace_point",
+    "trace_reason", "traffic_direction", "is_reply",
+    "ip_version", "source_high", "source_low", "destination_high", "destination_low", "source_xlated", "encrypted",
+    "protocol", "source_port", "destination_port", "tcp_flags", "icmp_type", "icmp_code", "sctp_chunk_type",
+    "drop_reason", "kernel_drop_reason", "drop_location", "policy_match_type", "auth_type", "socket_cookie", "process",
+    "source_endpoint", "destination_endpoint", "link", "node_name", "contents",
+)  # fmt: skip
+"""What `Reader.row` gives, in this order; numbers may be beyond what the column can."""
 
 
 class Reader:
@@ -83,49 +53,47 @@ class Reader:
         made: _Value = value
         return made
 
-    def row(self, flow: flow_pb2.Flow) -> Row:
-        """The numbers of this flow; what has a place in the tables is entered there."""
-        event, ip, l4 = flow.event_type, self._ip(flow), self._l4(flow)
-        is_reply = int(flow.is_reply.value) if flow.HasField("is_reply") else -1
+    def row(self, flow: flow_pb2.Flow) -> tuple[int, ...]:
+        """The numbers of this flow for `COLUMNS`; what has a place in the tables is entered there."""
+        event, ip, l4 = flow.event_type, flow.IP.SerializeToString(), self._l4(flow.l4)
+        addresses = self._once(ip, self._ip, flow.IP) if ip else _NO_IP
+        kind, is_reply = event.type, flow.is_reply.value if flow.HasField("is_reply") else -1
         kernel = self._once(("file", flow.file.name), self._file, flow.file.name) if _is_ours(flow) else (0, 0)
-        high, low = _uuid(flow.uuid)
-        strings = self._tables.strings
-        return Row(
-            _time(flow), high, low, flow.verdict, flow.Type, event.type, event.sub_type, flow.trace_observation_point,
-            flow.trace_reason, flow.traffic_direction, is_reply, *ip,
-            strings.code(flow.IP.source_xlated), flow.IP.encrypted, *l4, flow.drop_reason_desc, *kernel,
-            flow.policy_match_type, flow.auth_type, flow.socket_cookie,
-            self._once(("cgroup", flow.cgroup_id), self._process, flow.cgroup_id),
+        return (
+            _time(flow.time), *_uuid(flow.uuid), flow.verdict, flow.Type, kind, event.sub_type,
+            flow.trace_observation_point, flow.trace_reason, flow.traffic_direction, is_reply, *addresses, *l4,
+            flow.drop_reason_desc, *kernel, flow.policy_match_type, flow.auth_type, flow.socket_cookie,
+            self._once(flow.cgroup_id, self._process, flow.cgroup_id),
             self._endpoint(flow.source, flow.source_names, flow.source_service),
             self._endpoint(flow.destination, flow.destination_names, flow.destination_service),
-            self._link(flow), strings.code(flow.node_name), self._contents(flow, ip[0], l4, is_reply),
+            self._link(flow), self._tables.strings.code(flow.node_name),
+            self._contents(flow, (flow.Type, kind, l4[0], l4[3], l4[4], l4[5], addresses[0]), is_reply),
         )  # fmt: skip
 
-    def _ip(self, flow: flow_pb2.Flow) -> tuple[int, int, int, int, int]:
-        if not flow.HasField("IP"):
-            return 0, 0, 0, 0, 0
-        version, high, low = self._once(("ip", flow.IP.source), _address, flow.IP.source)
-        other, to_high, to_low = self._once(("ip", flow.IP.destination), _address, flow.IP.destination)
-        return flow.IP.ipVersion or version or other, high, low, to_high, to_low
+    def _ip(self, ip: flow_pb2.IP) -> tuple[int, ...]:
+        version, high, low = _address(ip.source)
+        other, to_high, to_low = _address(ip.destination)
+        xlated = self._tables.strings.code(ip.source_xlated)
+        return ip.ipVersion or version or other, high, low, to_high, to_low, xlated, ip.encrypted
 
-    def _l4(self, flow: flow_pb2.Flow) -> tuple[int, int, int, int, int, int, int]:
-        name = flow.l4.WhichOneof("protocol")
-        match name:
+    def _l4(self, l4: flow_pb2.Layer4) -> tuple[int, int, int, int, int, int, int]:
+        match l4.WhichOneof("protocol"):
             case None:
                 return 0, 0, 0, 0, 0, 0, 0
             case "TCP":
-                tcp = flow.l4.TCP
+                tcp = l4.TCP
                 flags = self._once(("flags", tcp.flags.SerializeToString()), _flags, tcp.flags)
                 return 6, tcp.source_port, tcp.destination_port, flags, 0, 0, 0
             case "UDP":
-                return 17, flow.l4.UDP.source_port, flow.l4.UDP.destination_port, 0, 0, 0, 0
+                return 17, l4.UDP.source_port, l4.UDP.destination_port, 0, 0, 0, 0
             case "SCTP":
-                sctp = flow.l4.SCTP
-                return 132, sctp.source_port, sctp.destination_port, 0, 0, 0, sctp.chunk_type
-            case "ICMPv4" | "ICMPv6":
-                icmp = getattr(flow.l4, name)
-                return _PROTOCOLS[name], 0, 0, 0, icmp.type, icmp.code, 0
-        return _PROTOCOLS[name], 0, 0, 0, 0, 0, 0
+                return 132, l4.SCTP.source_port, l4.SCTP.destination_port, 0, 0, 0, l4.SCTP.chunk_type
+            case "ICMPv4":
+                return 1, 0, 0, 0, l4.ICMPv4.type, l4.ICMPv4.code, 0
+            case "ICMPv6":
+                return 58, 0, 0, 0, l4.ICMPv6.type, l4.ICMPv6.code, 0
+            case name:
+                return _PROTOCOLS[name], 0, 0, 0, 0, 0, 0
 
     def _file(self, name: str) -> tuple[int, int]:
         reason, location = drop.from_file_name(name)
@@ -138,7 +106,7 @@ class Reader:
         if not (flow.HasField("interface") or flow.HasField("ethernet")):
             return 0
         row = (flow.interface.index, flow.interface.name, flow.ethernet.source, flow.ethernet.destination)
-        return self._once(("link", row), lambda: self._tables.links.code(Link(*row)))
+        return self._once(row, lambda: self._tables.links.code(Link(*row)))
 
     def _endpoint(self, endpoint: flow_pb2.Endpoint, names: Any, service: flow_pb2.Service) -> int:
         key = (endpoint.SerializeToString(), tuple(names), service.SerializeToString())
@@ -152,20 +120,31 @@ class Reader:
         )  # fmt: skip
         return self._tables.endpoints.code(row)
 
-    def _contents(self, flow: flow_pb2.Flow, ip_version: int, l4: tuple[int, ...], is_reply: int) -> int:
-        protocol, _, _, tcp_flags, icmp_type, icmp_code, _ = l4
-        shape = (flow.Type, flow.event_type.type, protocol, tcp_flags, icmp_type, icmp_code, ip_version)
-        usual = self._once(("summary", shape), summary.of_packet, *shape)
-        rest = block(41, flow.emitter.SerializeToString())
-        if flow.reply != (is_reply == 1):
-            rest += _REPLIED if flow.reply else _NO_REPLY
-        own = "" if flow.Summary == usual else flow.Summary
-        if usual and not flow.Summary:
+    def _contents(self, flow: flow_pb2.Flow, shape: tuple[int, ...], is_reply: int) -> int:
+        key = (flow.emitter.SerializeToString(), flow.Summary, flow.reply, is_reply == 1, shape)
+        usual = self._once(key, self._usual, *key)
+        if not _has_more(flow):
+            return usual
+        row = self._tables.contents[usual]
+        return self._tables.contents.code(replace(_contents_of(flow), summary=row.summary, rest=row.rest))
+
+    def _usual(self, emitter: bytes, text: str, reply: bool, is_reply: bool, shape: tuple[int, ...]) -> int:
+        """The contents of a flow that has no more of them; what columns say is not said again."""
+        rest = block(41, emitter)
+        if reply != is_reply:
+            rest += _REPLIED if reply else _NO_REPLY
+        expected = summary.of_packet(*shape)
+        if expected and not text:
             rest += _NO_SUMMARY
-        has_more = flow.proxy_port or any(map(flow.HasField, _RARE)) or any(getattr(flow, name) for name in _LISTS)
-        if not has_more:
-            return self._once(("rest", rest, own), self._tables.contents.code, Contents(summary=own, rest=rest))
-        return self._tables.contents.code(replace(_contents_of(flow), summary=own, rest=rest))
+        return self._tables.contents.code(Contents(summary="" if text == expected else text, rest=rest))
+
+
+def _has_more(flow: flow_pb2.Flow) -> bool:
+    return bool(
+        flow.HasField("l7") or flow.HasField("trace_context") or flow.HasField("ip_trace_id")
+        or flow.HasField("tunnel") or flow.proxy_port or flow.node_labels or flow.policy_log
+        or flow.egress_allowed_by or flow.ingress_allowed_by or flow.egress_denied_by or flow.ingress_denied_by
+    )  # fmt: skip
 
 
 def _contents_of(flow: flow_pb2.Flow) -> Contents:
@@ -196,9 +175,8 @@ def _is_ours(flow: flow_pb2.Flow) -> bool:
     return flow.emitter.name == "Rubin" and not flow.file.line
 
 
-def _time(flow: flow_pb2.Flow) -> int:
+def _time(time: Timestamp) -> int:
     """Nanoseconds; 0 for a time that int64 cannot hold or that is before 1970."""
-    time = flow.time
     return time.seconds * 1_000_000_000 + time.nanos if 0 <= time.seconds < 9_000_000_000 else 0
 
 

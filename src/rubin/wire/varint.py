@@ -4,6 +4,8 @@ A varint may be padded (0x80 bytes before a last 0x00): decoders accept it, and 
 then has one width (measured with upb and with Go).
 """
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,8 +15,13 @@ VARINT, LEN = 0, 2
 """Wire types."""
 
 
+_SHORT = [bytes([number]) for number in range(0x80)]
+
+
 def varint(number: int) -> bytes:
     """A non-negative number in as few bytes as it takes."""
+    if number < 0x80:
+        return _SHORT[number]
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -23,6 +30,7 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
+@cache
 def tag(field: int, wire_type: int) -> bytes:
     """What stands before a field's value."""
     return varint(field << 3 | wire_type)
