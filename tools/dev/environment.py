@@ -56,7 +56,9 @@ def _works() -> bool:
 def _create() -> None:
     if importlib.util.find_spec("ensurepip") is None:  # Debian ships it apart
         debian.need("python")
-    otherwise = Stop("a virtual environment cannot be made", "what is above says why; on Debian: apt-get install python3-venv")
+    otherwise = Stop(
+        "a virtual environment cannot be made", "what is above says why; on Debian: apt-get install python3-venv"
+    )
     with step(f"making .venv with Python {sys.version.split()[0]}"):
         quietly([sys.executable, "-m", "venv", "--clear", VENV], otherwise)
 

@@ -3,13 +3,14 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
 from tools.dev import environment, guest
-from tools.dev.say import BUILD, ROOT, say
+from tools.dev.say import BUILD, ROOT, Stop, say
 
 STOPPED_AFTER = 2  # times its budget
 NO_TESTS = 5  # pytest's exit code where nothing was collected
@@ -53,11 +54,11 @@ def run(tier: Tier, arguments: list[str]) -> Result:
     report.unlink(missing_ok=True)
     words = [*tier.folders, f"--junitxml={report}", *arguments]
     begin = time.monotonic()
-    if tier.kernel:
-        exit_code = guest.run(tier.kernel, guest.pytest_command(*words), tier.budget_s)
-    else:
-        command = [environment.command("pytest"), "-o", f"cache_dir=build/pytest-{tier.name}", *words]
-        exit_code = _call(command, tier.budget_s * STOPPED_AFTER)
+    try:
+        exit_code = _pytest(tier, words)
+    except Stop as stop:  # what keeps one tier from running must not hide what the others found
+        print(stop, file=sys.stderr)
+        exit_code = stop.exit_code
     return Result(tier.name, exit_code, time.monotonic() - begin, tier.budget_s, *_counts(report))
 
 
@@ -72,6 +73,13 @@ def report(results: list[Result]) -> int:
     passed, failed = sum(result.passed for result in results), sum(result.failed for result in results)
     print(f"{passed} passed, {failed} failed, {sum(len(result.skipped) for result in results)} skipped")
     return 0 if passed and all(result.good for result in results) else 1
+
+
+def _pytest(tier: Tier, words: list[str]) -> int:
+    if tier.kernel:
+        return guest.run(tier.kernel, guest.pytest_command(*words), tier.budget_s)
+    command = [environment.command("pytest"), "-o", f"cache_dir=build/pytest-{tier.name}", *words]
+    return _call(command, tier.budget_s * STOPPED_AFTER)
 
 
 def _call(command: list[str], limit_s: float) -> int:
