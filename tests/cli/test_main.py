@@ -1,26 +1,14 @@
 """The door: which command, which exit code, one sentence and a way on."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from rubin import __version__
 from rubin.cli.command import Command
-from rubin.cli.main import COMMANDS, load, main
-from tests.cli.running import ENVIRON, command
-
-
-@pytest.fixture(autouse=True)
-def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in list(os.environ):
-        if name.startswith(("RUBIN_", "HUBBLE_", "XDG_CONFIG")):
-            monkeypatch.delenv(name)
-
+from rubin.cli.main import COMMANDS, load
+from tests.cli.running import ENVIRON, Call, Done, command
 
 HELP = [
     "",
@@ -38,18 +26,16 @@ HELP = [
 
 
 @pytest.mark.parametrize("line", HELP)
-def test_help_is_given(line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(line.split()) == 0
-    out, err = capsys.readouterr()
-    assert out.count("\n") > 3
-    assert "Usage:" in out
-    assert err == ""
+def test_help_is_given(line: str, rubin: Call) -> None:
+    done = rubin(*line.split())
+    assert (done.code, done.err) == (0, "")
+    assert done.out.count("\n") > 3
+    assert "Usage:" in done.out
 
 
 @pytest.mark.parametrize("line", ["--version", "-v"])
-def test_version_is_one_line(line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([line]) == 0
-    assert capsys.readouterr().out == f"rubin v{__version__}\n"
+def test_version_is_one_line(line: str, rubin: Call) -> None:
+    assert rubin(line) == Done(0, f"rubin v{__version__}\n", "")
 
 
 WRONG = [
@@ -82,20 +68,18 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("line", "sentence", "way_on"), WRONG)
-def test_what_was_asked_wrongly_is_said_with_a_way_on(
-    line: str, sentence: str, way_on: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(line.split()) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    first, second = err.splitlines()[:2]
+def test_what_was_asked_wrongly_is_said_with_a_way_on(line: str, sentence: str, way_on: str, rubin: Call) -> None:
+    done = rubin(*line.split())
+    assert (done.code, done.out) == (2, "")
+    first, second = done.err.splitlines()[:2]
     assert first.startswith(f"rubin: {sentence}")
     assert second.startswith(f"  try: {way_on}")
 
 
-def test_a_server_that_is_not_there_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", "--server", "unix:///nonexistent/rubin.sock"]) == 1
-    assert capsys.readouterr().err.startswith("rubin: there is no socket /nonexistent/rubin.sock\n  try: ")
+def test_a_server_that_is_not_there_is_exit_code_1(rubin: Call) -> None:
+    done = rubin("status", "--server", "unix:///nonexistent/rubin.sock")
+    assert done.code == 1
+    assert done.err.startswith("rubin: there is no socket /nonexistent/rubin.sock\n  try: ")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -17,8 +17,7 @@ from tests.cli.golden import check
 
 def _status(**fields: object) -> observer_pb2.ServerStatusResponse:
     made = {"num_flows": 16_380, "max_flows": 16_380, "seen_flows": 2_348_885, "uptime_ns": 301_515_181_665}
-    response = observer_pb2.ServerStatusResponse(version="cilium v1.15.0+g4145278", **(made | fields))  # type: ignore[arg-type]
-    return response
+    return observer_pb2.ServerStatusResponse(version="cilium v1.15.0+g4145278", **(made | fields))  # type: ignore[arg-type]
 
 
 def _cluster(unavailable: int, *names: str) -> observer_pb2.ServerStatusResponse:

@@ -1,0 +1,160 @@
+"""`rubin agent`: the flags of `agent.AgentSettings`, and the settings from file, environment and flags."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rubin.cli.command import Arguments, Command
+from rubin.cli.flags import Flag
+
+_SERVE, _SEE, _EXPORT = "Serving", "Seeing", "Export"
+_LEVELS = ("none", "lowest", "low", "medium", "max")
+
+# The settings that a flag can say. Their defaults stand in agent.AgentSettings alone.
+_FLAGS = (
+    Flag("listen", "Unix socket of the API; '' for none.", group=_SERVE, metavar="PATH"),
+    Flag(
+        "listen-address",
+        "host:port of the API over TCP; beyond this machine it needs TLS; '' for none.",
+        group=_SERVE,
+        metavar="ADDRESS",
+    ),
+    Flag("tls-cert-file", "Certificate of the API over TCP, PEM.", group=_SERVE, metavar="FILE"),
+    Flag("tls-key-file", "Its private key, PEM.", group=_SERVE, metavar="FILE"),
+    Flag("tls-client-ca-files", "Authorities that must have signed a client's certificate.", "list", group=_SERVE),
+    Flag("metrics-address", "host:port of /metrics; '' for none.", group=_SERVE, metavar="ADDRESS"),
+    Flag(
+        "metrics",
+        "Metrics with their options, as Hubble's flag or Helm's list has them: 'drop flow:labelsContext=source_app'.",
+        group=_SERVE,
+        metavar="METRICS",
+    ),
+    Flag("ring-capacity", "Flows held in memory.", "number", group=_SERVE, metavar="FLOWS"),
+    Flag(
+        "vantage",
+        "Where packets are seen: sockets (every process and container), interfaces (forwarded packets too), or both.",
+        "choice",
+        group=_SEE,
+        metavar="WHERE",
+        values=("sockets", "interfaces", "both"),
+    ),
+    Flag(
+        "interface",
+        "Interfaces to watch, e.g. eth0, veth*, !veth1; may be repeated.",
+        "list",
+        group=_SEE,
+        metavar="GLOB,...",
+    ),
+    Flag(
+        "monitor-aggregation",
+        f"How much of a connection is told: {', '.join(_LEVELS)}.",
+        group=_SEE,
+        metavar="LEVEL",
+        values=_LEVELS,
+    ),
+    Flag("monitor-aggregation-interval", "How often a busy connection is told anyway.", group=_SEE, metavar="DURATION"),
+    Flag(
+        "names",
+        "Names of addresses, networks, interfaces, cgroups and network namespaces, TOML.",
+        group=_SEE,
+        metavar="FILE",
+    ),
+    Flag("node-name", "How flows name this node; the host's name unless told.", group=_SEE, metavar="NAME"),
+    Flag("cluster-name", "How flows name the cluster.", group=_SEE, metavar="NAME"),
+    Flag(
+        "export-file-path",
+        "Write flows to this file as JSON lines; 'stdout' for standard output.",
+        group=_EXPORT,
+        metavar="FILE",
+    ),
+    Flag("export-file-max-size-mb", "Begin a new file at this size.", "number", group=_EXPORT),
+    Flag("export-file-max-backups", "Keep so many full ones.", "number", group=_EXPORT),
+    Flag("export-file-compress", "Compress full ones.", "yes", group=_EXPORT),
+    Flag("export-allowlist", "Only flows that pass these filters, JSON.", group=_EXPORT, metavar="FILTERS"),
+    Flag("export-denylist", "No flows that pass these filters, JSON.", group=_EXPORT, metavar="FILTERS"),
+    Flag("export-fieldmask", "Only these fields.", "list", group=_EXPORT, metavar="PATH,..."),
+    Flag(
+        "export-fieldaggregate", "Join flows that are equal in these fields.", "list", group=_EXPORT, metavar="PATH,..."
+    ),
+    Flag("export-aggregation-interval", "Join them over this time.", group=_EXPORT, metavar="DURATION"),
+    Flag(
+        "flowlogs-config-path",
+        "Several exports, as Hubble's flowLogs file has them; read again when it changes.",
+        group=_EXPORT,
+        metavar="FILE",
+    ),
+    Flag("config", "Settings as TOML: the names of these flags with underscores.", group="Global", metavar="FILE"),
+    Flag("debug", "Say more of what happens.", "yes", False, "D", group="Global"),
+)
+
+_TEXT = """Observe this machine until it is stopped: flows are seen in the kernel, named, counted, held for questions.
+
+A flag counts before the environment (RUBIN_LISTEN, RUBIN_METRICS, ...), that before the file of --config. Hubble's
+names are taken too: --hubble-metrics, --hubble-export-file-path and their like. It needs root, or the capabilities
+CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON."""
+
+
+def command() -> Command:
+    """The command."""
+    summary = "Observe this machine: run the server that answers all other commands"
+    return Command("agent", summary, (*_FLAGS, *_of_hubble()), run, text=_TEXT, defaults=_defaults)
+
+
+def run(arguments: Arguments) -> int:
+    """Run until SIGTERM or SIGINT. Raises UsageError for settings, RubinError where it cannot begin."""
+    from rubin import agent
+
+    _log(arguments["debug"])
+    return agent.run(settings(arguments, os.environ))
+
+
+def settings(arguments: Arguments, environ: Mapping[str, str]) -> Any:
+    """`agent.AgentSettings` of file, environment and flags. Raises UsageError and RubinError."""
+    from rubin import config
+    from rubin.agent import AgentSettings
+
+    section = config.read(Path(arguments["config"])) if arguments["config"] else {}
+    given = {
+        name.removeprefix("hubble-").replace("-", "_"): arguments[name]
+        for name in arguments.sources
+        if name not in ("config", "debug")
+    }
+    hubbles = {
+        f"RUBIN_{name.removeprefix('HUBBLE_')}": text for name, text in environ.items() if name.startswith("HUBBLE_")
+    }
+    return config.fill(AgentSettings, section, hubbles | dict(environ), given)
+
+
+def _defaults() -> dict[str, Any]:
+    """What help says of the defaults."""
+    from dataclasses import asdict
+
+    from rubin.agent import AgentSettings
+
+    return {name.replace("_", "-"): value for name, value in asdict(AgentSettings()).items()}
+
+
+def _of_hubble() -> tuple[Flag, ...]:
+    """The flags that the Cilium agent has, by its names for them; help shows ours."""
+    named = (flag for flag in _FLAGS if flag.group == _EXPORT or flag.name == "metrics")
+    return tuple(
+        Flag(f"hubble-{flag.name}", flag.help, flag.kind, metavar=flag.metavar, group=flag.group, is_hidden=True)
+        for flag in named
+    )
+
+
+def _log(debug: bool) -> None:
+    """To standard error, `key=value`, with times in UTC; under systemd its journal has the time."""
+    import logging
+    import time
+
+    logging.Formatter.converter = time.gmtime
+    layout = (
+        "%(message)s"
+        if os.environ.get("JOURNAL_STREAM")
+        else "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s"
+    )
+    level = logging.DEBUG if debug else logging.INFO
+    logging.basicConfig(level=level, format=layout, datefmt="%Y-%m-%dT%H:%M:%S")
+    logging.getLogger("hpack").setLevel(logging.WARNING)

@@ -1,0 +1,85 @@
+"""Flows from files, whatever kind of file it is."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from rubin.errors import RubinError
+from rubin.model.batch import FlowBatch
+
+_PCAP = (b"\xa1\xb2", b"\xd4\xc3", b"\x4d\x3c", b"\x0a\x0d\x0d\x0a")
+_PACKED = (b"\x1f\x8b", b"\x28\xb5", b"\xfd7", b"BZ")
+_HEAD_BYTES = 512
+
+
+def saved_flows(path: str) -> Iterator[FlowBatch]:
+    """The flows of JSON lines. Raises RubinError where no line holds one, or it cannot be read."""
+    from rubin.sources.hubble import Hubble
+
+    with Hubble(path) as source:
+        found = False
+        for batch in source:
+            found = True
+            yield batch
+        if source.bad_lines and not found:
+            raise RubinError(f"{source.name} holds no flows", "JSON lines, as `rubin observe -o json` prints them")
+
+
+def captured_flows(path: str) -> Iterator[FlowBatch]:
+    """The flows of a capture. Raises RubinError where it ends badly, after what is good of it."""
+    from rubin.sources.pcap import Pcap
+
+    with Pcap(path) as source:
+        yield from source
+
+
+def is_capture(path: str) -> bool:
+    """Whether the file's first bytes are a capture's, or are none that could be text. Raises RubinError."""
+    head = _head_of_input() if path == "-" else _head_of_file(path)
+    if not head or head.startswith((*_PCAP, *_PACKED)):
+        return True  # where it is not, the reader of captures says best what is wrong
+    if b"\0" in head:
+        name = "standard input" if path == "-" else path
+        raise RubinError(
+            f"{name} is neither a capture nor flows as JSON", "pcap, pcapng, or what `rubin observe -o json` prints"
+        )
+    return False
+
+
+def _head_of_file(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise RubinError(
+            f"{path} cannot be read: {error.strerror}", "a capture or JSON lines, or - for a pipe"
+        ) from error
+
+
+def _head_of_input() -> bytes:
+    """The first bytes of standard input, which is then as if nobody had read of it."""
+    descriptor = sys.stdin.fileno()
+    head = os.read(descriptor, _HEAD_BYTES)
+    try:
+        os.lseek(descriptor, -len(head), os.SEEK_CUR)
+    except OSError:  # a pipe: put another before it that begins with the same bytes
+        rest, (reader, writer) = os.dup(descriptor), os.pipe()
+        os.dup2(reader, descriptor)
+        os.close(reader)
+        threading.Thread(target=_pass_on, args=(head, rest, writer), daemon=True).start()
+    return head
+
+
+def _pass_on(piece: bytes, source: int, target: int) -> None:
+    try:
+        while piece:
+            while piece:
+                piece = piece[os.write(target, piece) :]
+            piece = os.read(source, 1 << 20)
+    except BrokenPipeError:
+        return  # nobody wants the rest
+    finally:
+        os.close(target)
+        os.close(source)

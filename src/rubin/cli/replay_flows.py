@@ -1,0 +1,65 @@
+"""The line of `rubin replay`: read, name, choose, then print or count.
+
+Not `pipeline.run`: there a sink that fails is passed over, here a reader that leaves (`| head`) ends it all.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rubin.cli.command import Arguments
+from rubin.cli.files import captured_flows, is_capture, saved_flows
+from rubin.cli.format_flags import flow_printer, output_of
+from rubin.cli.observe_flows import asked_filters, compiled, local_selection, print_batches
+from rubin.cli.output.stdout import write
+from rubin.cli.selection import select
+from rubin.errors import UsageError
+from rubin.model.batch import FlowBatch
+
+
+def run(arguments: Arguments) -> int:
+    """Print the flows, or what is counted of them."""
+    if not arguments.words:
+        raise UsageError("replay needs a file", "rubin replay capture.pcap, or tcpdump -w - | rubin replay -")
+    path = arguments.words[0]
+    output = output_of(arguments)
+    mask = arguments["field-mask"]
+    if mask and not output.endswith("json"):
+        raise UsageError(f"{output} output format is not compatible with custom field mask", "-o json")
+    printer = flow_printer(arguments, output, mask)
+    filters = compiled(*asked_filters(arguments))
+    if arguments["silent-errors"]:
+        logging.disable(logging.WARNING)
+    chosen = select(_named(arguments, path), local_selection(arguments), filters)
+    try:
+        if arguments["metrics"]:
+            _count(arguments["metrics"], chosen)
+        else:
+            print_batches(chosen, printer)
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _named(arguments: Arguments, path: str) -> Iterator[FlowBatch]:
+    """The flows of the file with names: those it has, else those of the names file, else reserved ones."""
+    capture = is_capture(path)
+    batches = captured_flows(path) if capture else saved_flows(path)
+    if not capture and not arguments["names"]:
+        return batches  # saved flows have the names of their own moment
+    from rubin.identity.static import Static
+    from rubin.identity.table import Names
+
+    names = Names([Static(Path(arguments["names"]))] if arguments["names"] else [])
+    return map(names.identify, batches)
+
+
+def _count(configuration: str, batches: Iterable[FlowBatch]) -> None:
+    from rubin.metrics.sink import DEFAULT, Metrics, Settings
+
+    metrics = Metrics(Settings(DEFAULT if configuration == "default" else configuration))
+    try:
+        for batch in batches:
+            metrics.observe(batch)
+    finally:
+        write(metrics.exposition().decode())
