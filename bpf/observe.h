@@ -176,11 +176,11 @@ static __always_inline __u32 opener_of(const struct packet *packet, int directio
 	}
 }
 
-/* An entry of the tag's set, BUSY in our name: its preferred one, another free one, or the least
- * recently used, which tells what it holds. False when other processors keep being quicker. */
+/* A place of the tag's set, BUSY in our name: its preferred one, another free one, or that of the
+ * least recently used, which tells what it holds. False when other processors were quicker. */
 __noinline int make_room(__u64 tag, __u32 *index)
 {
-	__u32 preferred = (tag >> 32) & MASK, now = now_ticks(), oldest = 0, slot = preferred;
+	__u32 preferred = preferred_place(tag, MASK), now = now_ticks(), oldest = 0, slot = preferred;
 	struct details *details;
 	struct entry *entry;
 	__u64 old = 0;
@@ -213,6 +213,7 @@ __noinline int make_room(__u64 tag, __u32 *index)
 		return !__sync_val_compare_and_swap(&entry->tag, 0, BUSY);
 	if (!empty_entry(entry, details, old))
 		return false;
+	displace(ENTRIES, old, MASK, slot, -1);
 	tally(EVICTED);
 	return true;
 }
@@ -257,7 +258,7 @@ __noinline int enlist(struct __sk_buff *skb, struct sight *sight, int direction)
 	entry->seen[IN] = entry->seen[OUT] = 0;
 	entry->flags[IN] = entry->flags[OUT] = 0;
 	entry->used = now_ticks();
-	__sync_lock_test_and_set(&entry->tag, sight->tag);
+	retag(ENTRIES, entry, index, MASK, 0, sight->tag);
 	return index;
 }
 

@@ -273,7 +273,7 @@ int rubin_released(struct bpf_sock *sk)
 	entry = find(ENTRIES, tag, MASK, &index);
 	details = bpf_map_lookup_elem(DETAILS, &index);
 	if (entry && details && empty_entry(entry, details, tag))
-		__sync_lock_test_and_set(&entry->tag, 0);
+		retag(ENTRIES, entry, index, MASK, tag, 0);
 	return 1;
 }
 

@@ -55,7 +55,7 @@ static long sweep_entry(__u32 step, struct walk *walk)
 		return 1;
 	if (walk->now - entry->used >= lifetime) {
 		if (empty_entry(entry, details, tag))
-			__sync_lock_test_and_set(&entry->tag, 0);
+			retag(ENTRIES, entry, index, MASK, tag, 0);
 		return 0;
 	}
 	copy = *details;

@@ -45,7 +45,7 @@ struct entry {
 	__u32 used;
 	__u32 retransmits; /* since the last record of OUT */
 	__u32 state;     /* enum entry_state */
-	__u32 pad;
+	__u32 displaced; /* how many entries would like to be here and are elsewhere in the set */
 };
 _Static_assert(sizeof(struct entry) == 64, "one cache line");
 
@@ -139,21 +139,23 @@ static __always_inline __u32 pair_of(__u32 local_port, __u32 remote_port)
 	return local_port << 16 | remote_port;
 }
 
-static __always_inline __u32 set_of(__u64 tag, __u32 mask)
+static __always_inline __u32 preferred_place(__u64 tag, __u32 mask)
 {
-	return (tag >> 32) & mask & ~(WAYS - 1);
+	return (tag >> 32) & mask;
 }
 
 /* The entry of a tag; *index says where. Each tag has its preferred place in its set, where it
- * mostly is, so that mostly one cache line is touched. */
+ * mostly is or, if nobody was displaced from there, is not at all: one cache line either way. */
 static __always_inline struct entry *find(void *entries, __u64 tag, __u32 mask, __u32 *index)
 {
-	__u32 place = (tag >> 32) & mask;
+	__u32 place = preferred_place(tag, mask);
 	struct entry *entry = bpf_map_lookup_elem(entries, &place);
 
 	*index = place;
-	if (entry && entry->tag == tag)
+	if (!entry || entry->tag == tag)
 		return entry;
+	if (!entry->displaced)
+		return NULL;
 	for (__u32 way = 1; way < WAYS; way++) {
 		__u32 slot = place ^ way;
 
@@ -164,6 +166,25 @@ static __always_inline struct entry *find(void *entries, __u64 tag, __u32 mask, 
 		}
 	}
 	return NULL;
+}
+
+static __always_inline void displace(void *entries, __u64 tag, __u32 mask, __u32 index, __s32 change)
+{
+	__u32 place = preferred_place(tag, mask);
+	struct entry *entry = bpf_map_lookup_elem(entries, &place);
+
+	if (entry && place != index)
+		__sync_fetch_and_add(&entry->displaced, change);
+}
+
+/* Gives a BUSY entry, once of this tag, its next tag; 0: none. */
+static __always_inline void retag(void *entries, struct entry *entry, __u32 index, __u32 mask, __u64 old, __u64 new)
+{
+	if (old)
+		displace(entries, old, mask, index, -1);
+	if (new)
+		displace(entries, new, mask, index, 1);
+	__sync_lock_test_and_set(&entry->tag, new);
 }
 
 /* What a direction has not told yet. Counts before flags: who has counted has set its flags. */

@@ -46,7 +46,7 @@ int BPF_PROG(rubin_tcp_closed, struct sock *sk)
 		if (in.packets)
 			close_record(details, entry->state, IN, &in, srtt_us);
 	}
-	__sync_lock_test_and_set(&entry->tag, 0);
+	retag(ENTRIES, entry, index, MASK, tag, 0);
 	return 0;
 }
 
