@@ -5,9 +5,11 @@ of `bytes seconds` for each; ADDRESS is `host:port` or the path of a Unix socket
 that grpc-go's estimator reaches (4 MB), its frames 16 KB.
 """
 
+import fcntl
 import socket
 import struct
 import sys
+import termios
 import time
 
 from hpack import Encoder
@@ -52,8 +54,8 @@ class Drain:
         """Hang up."""
         self._connection.close()
 
-    def read(self, request: bytes = b"") -> int:
-        """The payload's bytes of one whole answer."""
+    def ask(self, request: bytes = b"") -> None:
+        """Send a request."""
         self._stream += 2
         head = self._encoder.encode(
             [(":method", "POST"), (":scheme", "http"), (":path", self._method), (":authority", "x"),
@@ -62,6 +64,15 @@ class Drain:
         body = struct.pack(">BI", 0, len(request)) + request
         data = frame(_DATA, _END_STREAM, self._stream, body)
         self._connection.sendall(frame(_HEADERS, _END_HEADERS, self._stream, head) + data)
+
+    def waiting(self) -> int:
+        """The bytes that have come and were not read."""
+        counted = fcntl.ioctl(self._connection, termios.FIONREAD, bytes(4))
+        return int.from_bytes(counted, sys.byteorder)
+
+    def read(self, request: bytes = b"") -> int:
+        """The payload's bytes of one whole answer."""
+        self.ask(request)
         total = unacknowledged = 0
         ended = False
         while not ended:

@@ -1,5 +1,6 @@
 """A real server in this process, on a Unix socket and TCP, and grpcio as the client that knows nothing of us."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +27,14 @@ def serving(ring: Ring, directory: Path, **settings: Any) -> Iterator[Server]:
         yield server
     finally:
         thread.close()
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait for the condition, and fail after ten seconds."""
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 _METHODS: dict[str, tuple[str, type[Any], type[Any]]] = {

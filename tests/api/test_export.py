@@ -3,7 +3,6 @@
 import gzip
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from rubin.model.filter import FlowFilter
 from rubin.model.tables import Tables
 from rubin.store.ring import Ring
 from rubin.store.segment import ROWS
+from tests.api.serving import eventually
 from tests.flows import flows
 
 FLOWS = """
@@ -30,14 +30,6 @@ FLOWS = """
     10.0.0.1:4001  10.0.0.2:81   shop/a  b/x    DROPPED    133          EGRESS
     10.0.0.3:4002  10.0.0.2:80   shop/c  b/x    FORWARDED  0            EGRESS
 """
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait for the condition, and fail after ten seconds."""
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def _lines(path: Path) -> list[Any]:

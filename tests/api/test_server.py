@@ -1,5 +1,6 @@
 """What every gRPC server has: health, reflection, an end; and concurrent streams through our own framing."""
 
+import mmap
 import socket
 import threading
 import time
@@ -16,10 +17,12 @@ from grpclib.reflection.v1.reflection_pb2 import ServerReflectionRequest, Server
 from rubin.api.listen import ListenSettings
 from rubin.api.server import Server, ServerThread
 from rubin.errors import RubinError
+from rubin.model.columns import ROW_BYTES
 from rubin.model.tables import Tables
 from rubin.store.ring import Ring
+from rubin.store.segment import ROWS
 from tests.api.drain import Drain
-from tests.api.serving import Foreign, serving
+from tests.api.serving import Foreign, eventually, serving
 from tests.flows import generate
 
 SERVICES = ["grpc.health.v1.Health", "observer.Observer", "peer.Peer", "rubin.Columns"]
@@ -116,6 +119,31 @@ def test_a_follower_is_served_while_another_client_reads_nothing(tmp_path: Path)
         assert foreign.ServerStatus().seen_flows == 200_005
         stuck.cancel()
         follower.cancel()
+
+
+def _mapped_segments() -> int:
+    """How many segments' memory this process holds."""
+    size = -(-ROW_BYTES * ROWS // mmap.PAGESIZE) * mmap.PAGESIZE
+    ranges = [line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines()]
+    return sum(int(end, 16) - int(start, 16) == size for start, end in ranges)
+
+
+def test_clients_that_do_not_read_keep_no_old_segment(tmp_path: Path):
+    """Five clients ask for everything and never read, while the ring is overwritten ten times."""
+    ring, tables = Ring(2 * ROWS), Tables()
+    batch = generate(ROWS, tables=tables)
+    ring.append(batch)
+    before = _mapped_segments()
+    with serving(ring, tmp_path):
+        stuck = [Drain(f"{tmp_path}/s") for _ in range(5)]
+        for drain in stuck:
+            drain.ask()
+        eventually(lambda: all(drain.waiting() > 60_000 for drain in stuck))
+        for _ in range(20):
+            ring.append(batch)
+        assert _mapped_segments() - before <= 4
+        for drain in stuck:
+            drain.close()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from grpclib.exceptions import GRPCError
 from rubin.api.framing import Channel, channel_configuration
 from rubin.api.target import ClientSettings, authorization, target_of, tls_context
 from rubin.api.trouble import TROUBLES, explained
+from rubin.errors import UsageError
 from rubin.model.batch import FlowBatch
 from rubin.wire.pb import observer_pb2 as pb
 
@@ -71,6 +72,9 @@ class Client:
         except GRPCError as error:
             if error.status is not Status.UNIMPLEMENTED:
                 raise explained(error, self.target, self.settings) from error
+        if request.HasField("extensions"):
+            what = f"{self.target.text} is a Hubble server: it cannot filter by process, cgroup or the kernel's reasons"
+            raise UsageError(what, "leave such flags out, or ask a Rubin agent")
         from rubin.api.gather import gathered  # decoding Hubble's messages: what our own servers spare us
 
         replies = self._stream(_OBSERVER + "GetFlows", request, pb.GetFlowsResponse)

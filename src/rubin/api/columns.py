@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from grpclib.server import Stream
@@ -39,10 +40,12 @@ class Columns:
         """Flows and losses as column frames. The field mask is the reader's to apply."""
         selection = selection_of(request)
         await stream.send_initial_metadata()
-        async for batch in Reading(self._ring, self._wakes, selection, self._node_name, _ROWS):
-            encoded = _message(frames.encode(batch))
-            del batch  # or it would keep its segment alive while a slow client reads
-            await send_framed(stream, encoded)
+        reading = Reading(self._ring, self._wakes, selection, self._node_name, _ROWS)
+        async with aclosing(aiter(reading)) as batches:
+            async for batch in batches:
+                encoded = _message(frames.encode(batch))
+                del batch  # or it would keep its segment alive while a slow client reads
+                await send_framed(stream, encoded)
 
     async def status(self, _request: StatusRequest) -> StatusResponse:
         """One JSON object."""

@@ -3,6 +3,7 @@
 import asyncio
 import struct
 import time
+from contextlib import aclosing
 
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
@@ -59,10 +60,12 @@ class Observer:
         selection = selection_of(request)
         encoder = self._encoder(tuple(request.field_mask.paths))
         await stream.send_initial_metadata()
-        async for batch in Reading(self._ring, self._wakes, selection, self._node_name):
-            encoded = _messages(encoder, batch)
-            del batch  # or it would keep its segment alive while a slow client reads
-            await send_framed(stream, encoded)
+        reading = Reading(self._ring, self._wakes, selection, self._node_name)
+        async with aclosing(aiter(reading)) as batches:
+            async for batch in batches:
+                encoded = _messages(encoder, batch)
+                del batch  # or it would keep its segment alive while a slow client reads
+                await send_framed(stream, encoded)
 
     def _encoder(self, mask: tuple[str, ...]) -> FlowEncoder:
         """The encoder of a field mask, kept for the next request: it remembers what it encoded."""

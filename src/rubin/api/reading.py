@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import nullcontext
 from itertools import pairwise
 
 import numpy as np
@@ -32,44 +33,40 @@ class Reading:
         self._left = selection.number if selection.number and not selection.follow else None
         self._missed = _Missed(node_name)
 
-    async def __aiter__(self) -> AsyncIterator[FlowBatch]:
-        end = None if self._selection.follow else self._ring.next_row
+    async def __aiter__(self) -> AsyncGenerator[FlowBatch, None]:
+        following = self._selection.follow
+        end = None if following else self._ring.next_row
         cursor = Cursor(self._ring, await first_row(self._ring, self._selection))
-        if end is not None:
-            async for batch in self._read(cursor, end):
-                yield batch
-        else:
-            with self._wakes:
-                async for batch in self._follow(cursor):
-                    yield batch
+        with self._wakes if following else nullcontext():
+            while True:
+                appended, over = self._wakes.appended(), self._over()
+                while (parts := self._next(cursor, end)) is not None:
+                    while parts:
+                        yield parts.popleft()  # held nowhere here, so that a slow reader keeps no segment alive
+                        await asyncio.sleep(0)
+                if over or not following:
+                    break
+                await within(appended, self._patience())
+        for last in self._rest(cursor, end):
+            yield last
+
+    def _next(self, cursor: Cursor, end: int | None) -> deque[FlowBatch] | None:
+        """The next rows, chosen and cut, and what was missed; None when there is nothing now."""
+        if self._left == 0:
+            return None
+        views = cursor.read(end, self._rows if self._selection.filters is None else SPAN_ROWS)
+        self._missed.add(cursor.take_overtaken())
+        parts = deque(part for view in views for part in self._parts(view))
+        if lost := self._missed.due():
+            parts.append(empty(lost=lost))
+        return parts if views or parts else None
+
+    def _rest(self, cursor: Cursor, end: int | None) -> Iterator[FlowBatch]:
+        """Losses that no row follows, and what was missed and not told yet."""
+        if cursor.row == end == self._ring.next_row and self._left != 0:
+            yield from cursor.losses_at_end()
         if lost := self._missed.take():
             yield empty(lost=lost)
-
-    async def _read(self, cursor: Cursor, end: int | None) -> AsyncIterator[FlowBatch]:
-        """What there is."""
-        while self._left != 0 and (parts := self._span(cursor, end)) is not None:
-            while parts:
-                yield parts.popleft()  # held nowhere here, so that a slow reader keeps no segment alive
-                await asyncio.sleep(0)
-            if lost := self._missed.due():
-                yield empty(lost=lost)
-            await asyncio.sleep(0)
-        if end is not None and cursor.row == end == self._ring.next_row and self._left != 0:
-            for view in cursor.losses_at_end():
-                yield view
-
-    async def _follow(self, cursor: Cursor) -> AsyncIterator[FlowBatch]:
-        """What there is and what comes, until the time that the request names."""
-        while True:
-            appended = self._wakes.appended()
-            over = self._over()
-            async for batch in self._read(cursor, None):
-                yield batch
-            if over:
-                return
-            await within(appended, self._patience())
-            if lost := self._missed.due():
-                yield empty(lost=lost)
 
     def _over(self) -> bool:
         until = self._selection.until_ns
@@ -80,12 +77,6 @@ class Reading:
         until = self._selection.until_ns
         waits = [max(0.0, (until - time.time_ns()) / 1e9 + 0.001)] if until is not None else []
         return min([*waits, *self._missed.patience()], default=None)
-
-    def _span(self, cursor: Cursor, end: int | None) -> deque[FlowBatch] | None:
-        """The next rows, chosen and cut; None when there are no more."""
-        views = cursor.read(end, self._rows if self._selection.filters is None else SPAN_ROWS)
-        self._missed.add(cursor.take_overtaken())
-        return deque(part for view in views for part in self._parts(view)) if views else None
 
     def _parts(self, view: FlowBatch) -> Iterator[FlowBatch]:
         """The view's rows that are asked for, a few thousand at a time, cut where a loss was noted."""
