@@ -5,10 +5,12 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rubin.kernel.drop_reasons import DropReasons
 from rubin.kernel.flows import Flows, Names, own_netns_cookie
-from rubin.kernel.records import Kind
+from rubin.kernel.records import RECORD, Kind
 from rubin.model import addresses
 from rubin.model.columns import COLUMNS
 from rubin.model.enums import Direction, DropReason, EventType, TCPEvent, TraceReason, Verdict
@@ -216,3 +218,12 @@ def test_full_tables_are_followed_by_new_ones(monkeypatch: pytest.MonkeyPatch) -
     for n, batch in enumerate(batches):
         assert [process.pid for process in batch.rows("process")] == [100 * n + i for i in range(40)]
         assert set(batch.rows("node_name")) == {"node"}
+
+
+@given(st.binary(min_size=200 * 3, max_size=200 * 3))
+def test_any_bytes_make_flows(raw: bytes) -> None:
+    batch = decoder().batch(np.frombuffer(raw, RECORD), 0)
+    assert len(batch) == 3
+    for name in batch.names():
+        if COLUMNS[name].table:
+            assert len(batch.rows(name)) == 3

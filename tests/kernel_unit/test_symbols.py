@@ -36,4 +36,6 @@ def test_an_address_lies_in_the_function_that_begins_before_it(tmp_path: Path, a
 def test_hidden_addresses_have_no_names(tmp_path: Path, text: str) -> None:
     path = tmp_path / "kallsyms"
     path.write_text(text)
-    assert Symbols(str(path)).name(0xFFFFFFFF81000100) == ""
+    symbols = Symbols(str(path))
+    assert not symbols.read()
+    assert symbols.name(0xFFFFFFFF81000100) == ""

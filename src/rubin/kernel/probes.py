@@ -51,8 +51,10 @@ class Probes:
         self.objects.load("owners")
         self.objects.settings = self._programs_settings()
         wanted = [vantage for vantage in VANTAGES if vantage in self.settings.vantages]
-        for name in [*wanted, "tcp", *(["drops"] if self.settings.drops else [])]:
-            self.objects.load(name, self._skips)
+        for name in [*wanted, "tcp"]:
+            self.objects.load(name)
+        if self.settings.drops and not self.objects.load("drops", self._skips) and "rubin_drop_no_rx" in self._skips:
+            self.objects.load("drops", {"rubin_drop": self.objects.refused.get("rubin_drop", "")})
 
     def _programs_settings(self) -> dict[str, int | bytes]:
         """struct settings of bpf/maps.h."""

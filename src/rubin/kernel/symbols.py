@@ -30,6 +30,10 @@ class Symbols:
         order = order[addresses[order] != 0]
         return addresses[order], starts[order], text
 
+    def read(self) -> bool:
+        """Read the list, if it was not yet; False where the kernel hides the addresses."""
+        return len(self._functions[0]) > 0
+
     def name(self, address: int) -> str:
         """`tcp_v4_rcv+0x8c` of an address, "" where it is not known."""
         addresses, starts, text = self._functions

@@ -77,6 +77,7 @@ class Live:
         self._ring = Ring(objects.map("flows"), RECORD)
         self._losses = Losses(objects.map("losses"), self.settings.node_name)
         self._costs = stats.Costs(objects, PACKET_PROGRAMS)
+        self._symbols = Symbols()
         self._flows = Flows(self._names())
         self._stopping = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._ring.watch(self._stopping)
@@ -87,13 +88,13 @@ class Live:
         self._rested = threading.Event()
         self._rested.set()
         self._seconds = self._busy_s = time.monotonic()
-        self._windows = 0
+        self._windows, self._timed = 0, privileges.SYS_ADMIN in privileges.held()
         libbpf.trim()
 
     def _names(self) -> Names:
-        symbols = Symbols()
+        symbols = self._symbols
         if self.settings.drops:
-            symbols.name(1)  # reads them now: the first drop should not wait for 120,000 names
+            symbols.read()  # now: the first drop should not wait for 120,000 names
         path_of: Callable[[int], str] = _nowhere
         with suppress(UnsupportedError):  # without the mount there is no path to tell
             path_of = cgroups.Cgroups(cgroups.mount()).path
@@ -140,10 +141,11 @@ class Live:
         if now - self._seconds < 1:
             return ()
         self._seconds = now
+        self.probes.follow()  # also when there is too much to do to ever wait
         for sweep in self.probes.sweeps:
             sweep.step()
         if self._windows % _MEASURE_EVERY_S == 0:
-            self._costs.begin()
+            self._timed = self._costs.begin()
         else:
             self._costs.end()
         self._windows += 1
@@ -180,11 +182,25 @@ class Live:
         os.close(self._stopping)
         self._lock.close()
 
+    def _own_capabilities(self) -> tuple[Capability, ...]:
+        """What this process may read beside what the programs tell."""
+        places = not self.settings.drops or self._symbols.read()
+        lack = (
+            "without CAP_SYSLOG the kernel hides its addresses",
+            "without CAP_SYS_ADMIN the kernel does not time them",
+        )
+        return (
+            Capability("names of kernel functions", places, "drops do not say where", "" if places else lack[0]),
+            Capability(
+                "cost of the programs", self._timed, "ns per packet is not known", "" if self._timed else lack[1]
+            ),
+        )
+
     def status(self) -> LiveStatus:
         """The facts as they are now; not after `close`."""
         objects = self.probes.objects
         return LiveStatus(
-            capabilities=tuple(self.probes.capabilities()),
+            capabilities=(*self.probes.capabilities(), *self._own_capabilities()),
             attached=tuple(self.probes.attached),
             losses=self._losses.totals(),
             tallies=tallies(objects.map("tallies")),
