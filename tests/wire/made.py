@@ -36,7 +36,9 @@ endpoints = st.builds(
 )  # fmt: skip
 processes = st.builds(Process, _u32, words, st.integers(-1, 2**32 - 1), _u64, words, _u64)
 links = st.builds(Link, _u32, words, words, words, st.integers(0, 4095))
-http = st.builds(HTTP, st.integers(0, 599), words, words, words, st.lists(st.tuples(words, words), max_size=2).map(tuple))
+http = st.builds(
+    HTTP, st.integers(0, 599), words, words, words, st.lists(st.tuples(words, words), max_size=2).map(tuple)
+)
 dns = st.builds(DNS, words, _some, _u32, _some, words, st.integers(0, 30), _some, _some)
 policies = st.lists(st.builds(Policy, words, words, _some, _u64, words), max_size=2).map(tuple)
 tunnels = st.builds(
@@ -127,7 +129,9 @@ def fill(draw: st.DrawFn, message: Any, rare: bool = False) -> None:
         message.nanos = draw(st.integers(0, 999_999_999) | st.sampled_from([0, 1_000_000, 1_000]))
         return
     names = sorted(message.DESCRIPTOR.fields_by_name)
-    for name in draw(st.lists(st.sampled_from(names), unique=True, max_size=8 if rare else len(names))) if names else ():
+    for name in (
+        draw(st.lists(st.sampled_from(names), unique=True, max_size=8 if rare else len(names))) if names else ()
+    ):
         field = message.DESCRIPTOR.fields_by_name[name]
         for _ in range(draw(st.integers(0, 2)) if field.is_repeated else 1):
             if field.message_type and field.is_repeated:

@@ -52,7 +52,7 @@ def test_an_encoder_goes_from_one_tables_to_another_and_back() -> None:
         assert list(encoder.responses(batch)) == reference.responses(batch, [], "1")
 
 
-def test_rows_that_join_a_table_later_are_known(subtests: object = None) -> None:
+def test_rows_that_join_a_table_later_are_known() -> None:
     tables = Tables()
     encoder = FlowEncoder(None, "1")
     for number in range(1, 5):

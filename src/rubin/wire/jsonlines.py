@@ -30,7 +30,7 @@ _INTS = {
 
 _REPEATING = frozenset(
     f"flow.{name}"
-    for name in ("Endpoint", "IP", "Layer4", "CiliumEventType", "Emitter", "Ethernet", "NetworkInterface")
+    for name in ("Endpoint", "IP", "CiliumEventType", "Emitter", "Ethernet", "NetworkInterface")
 )
 _KEPT = 50_000
 
