@@ -1,7 +1,6 @@
 """An agent for the bench, in a process of its own."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -34,15 +33,17 @@ class Running:
 
 
 @contextmanager
-def agent(folder: Path, *flags: str) -> Iterator[Running]:
-    """An agent with a socket in `folder`, gone at the end; the block begins when it answers."""
+def agent(folder: Path, *flags: str, inside: str = "") -> Iterator[Running]:
+    """An agent with a socket in `folder`, gone at the end; the block begins when it answers.
+
+    `inside` names a network namespace to run in; the cgroup mount stays in sight there.
+    """
     path = folder / "agent.sock"
-    command = [sys.executable, "-m", "rubin", "agent", "--listen", str(path), "--listen-address", "", *flags]
+    there = ["nsenter", f"--net=/run/netns/{inside}"] if inside else []
+    places = ["--listen", str(path), "--listen-address", "", "--metrics-address", ""]
+    command = [*there, sys.executable, "-m", "rubin", "agent", *places, *flags]
     log = folder / "agent.log"
-    with (
-        log.open("w") as out,
-        subprocess.Popen(command, stderr=out, env=os.environ | {"RUBIN_METRICS_ADDRESS": ""}) as process,
-    ):
+    with log.open("w") as out, subprocess.Popen(command, stderr=out) as process:
         try:
             _wait(process, path, log)
             yield Running(process.pid, f"unix://{path}")

@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -84,3 +85,21 @@ def rss_mb(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def wait_for_port(namespace: str, port: str) -> None:
+    """Until somebody is bound to the port there (ss(8))."""
+    _wait(lambda: run(*inside(namespace, "ss", "-Hltun", f"sport = :{port}")))
+
+
+def wait_for_packet_socket(namespace: str) -> None:
+    """Until somebody captures packets there (/proc/net/packet has a line below its head)."""
+    _wait(lambda: "\n" in run(*inside(namespace, "cat", "/proc/net/packet")).strip())
+
+
+def _wait(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("nobody came within 20 s")
+        time.sleep(0.02)

@@ -112,7 +112,7 @@ def run(settings: AgentSettings) -> int:
 
 
 class Agent:
-    """All parts, put together; what is opened is closed by `stack`, the kernel's side first."""
+    """All parts, put together; what is opened is closed by `stack`, the kernel's side last."""
 
     def __init__(self, settings: AgentSettings, stack: ExitStack) -> None:
         self._started = time.monotonic()
@@ -122,6 +122,8 @@ class Agent:
         static: list[Provider] = [Static(Path(settings.names))] if settings.names else []
         self.names = Names([*static, Local()], gone=self.metrics.gone)
         self.ring = Ring(settings.ring_capacity)
+        self.live = Live(settings.of_live())
+        stack.callback(self.live.close)
         self.exports = Exports(self.ring, settings.of_export(), settings.node)
         stack.callback(self.exports.close)
         server = ServerThread(Server(self.ring, settings.of_listen(), settings.node, self.status))
@@ -131,8 +133,6 @@ class Agent:
             page = http.Server(http.Settings(settings.metrics_address), self.metrics.exposition)
             page.start()
             stack.callback(page.close)
-        self.live = Live(settings.of_live())
-        stack.callback(self.live.close)
         self._give_figures()
 
     def run(self) -> None:
@@ -176,8 +176,10 @@ class Agent:
 
 
 def _kernel(live: LiveStatus) -> dict[str, Any]:
+    off = [each for each in live.capabilities if not each.on]
     return {
-        "capabilities": [asdict(capability) for capability in live.capabilities],
+        "programs": f"{len(live.capabilities) - len(off)} of {len(live.capabilities)} on",
+        "missing": [f"{each.name}: {each.costs} ({each.why})" for each in off],
         "attached": list(live.attached),
         "refused": live.refused,
         "ns_per_packet": round(live.ns_per_packet, 1),

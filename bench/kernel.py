@@ -1,0 +1,176 @@
+"""The kernel side: ns a run of each packet program, what the observed pay, and a flood that is too much."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from bench import world
+from bench.figures import Figures
+from bench.loads import BY_NAME, LOADS, Load, rate
+from bench.running import Running, agent
+from rubin.kernel import cgroups, syscall
+
+_PACKET = {
+    "sockets": ("rubin_socket_in", "rubin_socket_out"),
+    "interfaces": ("rubin_ingress", "rubin_egress"),
+}
+_RATIOS = {"tcp_bulk": "tcp_bulk", "udp_1": "udp_pps", "tcp_short": "tcp_connections"}
+_CGROUP_SKB = 8
+_PASS = bytes.fromhex("b7000000010000009500000000000000")  # r0 = 1; exit
+_OTHERS = {
+    "softflowd": ("softflowd", "-d", "-i", world.NEAR_LINK, "-p", "{folder}/pid", "-c", "{folder}/ctl"),
+    "tshark": ("tshark", "-i", world.NEAR_LINK, "-q", "-z", "conv,ip", "-w", "/dev/null"),
+}
+
+
+def measure(figures: Figures, quick: bool = False) -> None:
+    """`kernel_ns.*`, `throughput_ratio.*`, `overload_*`, and other tools on the same traffic: `other.*`."""
+    seconds, rounds = (1.0, 1) if quick else (3.0, 5)
+    with TemporaryDirectory(prefix="rubin-bench-") as name, world.cable(), world.load_tool() as tool:
+        folder = Path(name)
+        for vantage in _PACKET:
+            with agent(folder, *_flags(vantage), inside=world.NEAR if vantage == "interfaces" else ""):
+                for _ in range(rounds):
+                    for load in LOADS:
+                        _run_times(figures, vantage, load, tool, seconds)
+        for load in map(BY_NAME.__getitem__, _RATIOS):
+            for _ in range(rounds):
+                _pair(figures, load, tool, folder, seconds)
+        _overload(figures, folder, tool, 5.0 if quick else 30.0)
+
+
+def _flags(vantage: str) -> tuple[str, ...]:
+    return ("--vantage", vantage)
+
+
+def _run_times(figures: Figures, vantage: str, load: Load, tool: str, seconds: float) -> None:
+    """ns a run while one load runs: the packet programs', all programs' a packet, and an empty one's."""
+    with _floor() as floor, _statistics():
+        before = _counts()
+        rate(tool, load, seconds)
+        after = _counts()
+    spent = {
+        number: (after[number][1] - runs, after[number][2] - ns)
+        for number, (_, runs, ns) in before.items()
+        if number in after
+    }
+    names = {number: name for number, (name, _, _) in after.items()}
+    packet = [counts for number, counts in spent.items() if names[number] in _PACKET[vantage]]
+    ours = [counts for number, counts in spent.items() if names[number].startswith("rubin_")]
+    runs = sum(count for count, _ in packet)
+    figures.add(f"kernel_ns.{vantage}.{load.name}", sum(ns for _, ns in packet) / runs)
+    if vantage == "sockets":
+        figures.add(f"kernel_ns.all.{load.name}", sum(ns for _, ns in ours) / runs)
+        empty = [spent[number] for number in floor]
+        figures.add(f"kernel_ns.floor.{load.name}", sum(ns for _, ns in empty) / sum(count for count, _ in empty))
+
+
+@contextmanager
+def _floor() -> Iterator[list[int]]:
+    """The ids of two programs that do nothing, at both directions of the root cgroup."""
+    with ExitStack() as stack:
+        root = os.open(cgroups.mount(), os.O_RDONLY)
+        stack.callback(os.close, root)
+        numbers = []
+        for direction in (syscall.CGROUP_INET_INGRESS, syscall.CGROUP_INET_EGRESS):
+            known = set(syscall.program_ids())
+            program = syscall.program_load(_CGROUP_SKB, _PASS)
+            stack.callback(os.close, program)
+            numbers += set(syscall.program_ids()) - known
+            stack.callback(os.close, syscall.link_create(program, root, direction))
+        yield numbers
+
+
+@contextmanager
+def _statistics() -> Iterator[None]:
+    statistics = syscall.enable_stats()
+    try:
+        yield
+    finally:
+        os.close(statistics)
+
+
+def _counts() -> dict[int, tuple[str, int, int]]:
+    """(name, runs, ns) of every program in the kernel, by id."""
+    found = {}
+    for number in syscall.program_ids():
+        with suppress(OSError):  # gone since
+            program = syscall.program_fd(number)
+            info = syscall.program_info(program)
+            found[number] = (info.name, info.run_count, info.run_time_ns)
+            os.close(program)
+    return found
+
+
+def _pair(figures: Figures, load: Load, tool: str, folder: Path, seconds: float) -> None:
+    """Without, with, without again: the ratio, and what the noise alone gives; then other tools."""
+    key = _RATIOS[load.name]
+    before = rate(tool, load, seconds)
+    with agent(folder) as running:
+        cpu = world.cpu_seconds(running.pid)
+        observed = rate(tool, load, seconds)
+        figures.add(f"agent_cpu_percent.{key}", 100 * (world.cpu_seconds(running.pid) - cpu) / seconds)
+    after = rate(tool, load, seconds)
+    figures.add(f"throughput_ratio.{key}", 2 * observed / (before + after))
+    figures.add(f"throughput_ratio_nothing.{key}", after / before)
+    for name, command in _OTHERS.items():
+        with _other(folder, command) as process:
+            cpu = world.cpu_seconds(process.pid)
+            beside = rate(tool, load, seconds)
+            figures.add(f"other.{name}.cpu_percent.{key}", 100 * (world.cpu_seconds(process.pid) - cpu) / seconds)
+        figures.add(f"other.{name}.throughput_ratio.{key}", 2 * beside / (before + after))
+
+
+@contextmanager
+def _other(folder: Path, command: tuple[str, ...]) -> Iterator["subprocess.Popen[bytes]"]:
+    """Another tool at the near end of the cable, once it listens there."""
+    words = [word.format(folder=folder) for word in command]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(world.inside(world.NEAR, *words), **quiet) as process:  # type: ignore[call-overload]
+        try:
+            world.wait_for_packet_socket(world.NEAR)
+            yield process
+        finally:
+            process.terminate()
+
+
+def _overload(figures: Figures, folder: Path, tool: str, seconds: float) -> None:
+    """Every packet of a flood is told: far more than the line can take. Then nothing may be unaccounted for."""
+    with agent(folder, "--monitor-aggregation", "none") as running, world.serving(tool, "udp-take", world.UDP_PORT):
+        start, peak = running.status(), world.rss_mb(running.pid)
+        flood = world.inside(world.NEAR, tool, *BY_NAME["udp_10000"].sender(seconds))
+        with subprocess.Popen(flood, stdout=subprocess.DEVNULL) as sending:
+            while sending.poll() is None:
+                time.sleep(0.2)
+                peak = max(peak, world.rss_mb(running.pid))
+        end = _drained(running)
+    flows = end["line"]["flows"] - start["line"]["flows"]
+    lost = _lost(end) - _lost(start)
+    figures.add("overload_unaccounted_flows", abs(_made(end) - _made(start) - flows))
+    figures.add("overload_flows_per_second", flows / seconds)
+    figures.add("overload_lost_per_second", lost / seconds)
+    figures.add("overload_rss_mb", peak)
+
+
+def _made(status: dict[str, Any]) -> int:
+    return int(status["kernel"]["records_made"])
+
+
+def _lost(status: dict[str, Any]) -> int:
+    return sum(int(place["records"]) for place in status["lost"].values())
+
+
+def _drained(running: Running) -> dict[str, Any]:
+    """The status once everything that the kernel made was read."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        status = running.status()
+        if status["kernel"]["records_read"] == status["kernel"]["records_made"]:
+            return status
+        time.sleep(0.2)
+    raise AssertionError("the agent did not read what the kernel made within a minute")
