@@ -31,7 +31,7 @@ from rubin.wire.pb import relay_pb2
 from tests.cli.running import ENVIRON, Call, command
 from tests.flows import generate
 
-FLOWS = 300
+FLOWS = 1_000
 
 
 @dataclass
@@ -115,6 +115,14 @@ def test_filters_choose_what_columns_say(server: Running, observe: Observe) -> N
     assert allow == observe("--all", "--verdict", "DROPPED")
 
 
+def test_what_hubble_cannot_ask_is_asked_of_our_own_server(observe: Observe) -> None:
+    some = observe("--all", "--kernel-drop-reason", "no_socket")
+    assert 0 < some.count("NO_SOCKET") == some.count("\n") < FLOWS
+    rest = observe("--all", "--verdict", "DROPPED", "--not", "--kernel-drop-reason", "no_socket")
+    assert "NO_SOCKET" not in rest
+    assert some.count("\n") + rest.count("\n") == observe("--all", "--verdict", "DROPPED").count("\n")
+
+
 def test_tcp_answers_as_the_socket_does(server: Running, observe: Observe, rubin: Call) -> None:
     assert rubin("observe", "--server", server.address).out == observe()
 
@@ -172,7 +180,7 @@ def test_a_closed_pipe_ends_follow_quietly(server: Running) -> None:
 def test_status_says_hubbles_numbers_and_ours(server: Running, rubin: Call) -> None:
     lines = rubin("status", "--server", server.target).out.splitlines()
     assert lines[0] == f"Healthcheck (via {server.target}): Ok"
-    assert lines[1].startswith("Current/Max Flows: 3")
+    assert lines[1].startswith("Current/Max Flows: 1,0")
     assert lines[-2:] == ["Lost events:", "  Ring: 0"]
     status = json.loads(rubin("status", "--server", server.target, "-o", "json").out)
     assert status["version"].endswith(__version__)
@@ -270,6 +278,12 @@ def test_a_server_of_hubbles_is_read_by_its_own_messages(hubble: Hubble, rubin: 
     assert "source.pod_name" in hubble.requests[0].field_mask.paths
     assert "source.labels" not in hubble.requests[0].field_mask.paths
     assert hubble.requests[0].number == 5
+
+
+def test_a_server_of_hubbles_is_not_asked_what_it_would_pass_over(hubble: Hubble, rubin: Call) -> None:
+    done = rubin("observe", "--server", hubble.address, "--process", "curl")
+    assert (done.code, done.out) == (2, "")
+    assert "is a Hubble server: it cannot filter by process" in done.err
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,21 @@
 import contextlib
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rubin.cli.command import Arguments
 from rubin.cli.filter_flags import filter_flags, read_filters
 from rubin.cli.flags import read
+from rubin.cli.observe_flows import asked_filters
+from rubin.cli.output.raw_filters import raw_filters
+from rubin.cli.settings import RAW_FILTERS, resolve
 from rubin.errors import UsageError
 from rubin.model.fields import EXCLUSIVE
 from rubin.model.filter import BeyondHubble, FlowFilter
 from rubin.model.tables import Workload
+from rubin.wire.filters import filter_to_json
 
 F = FlowFilter
 FLAGS = tuple(filter_flags())
@@ -175,3 +181,20 @@ def test_any_words_are_filters_or_a_usage_error(words: list[str]) -> None:
         allow, deny = read_filters(read(FLAGS, words))
         assert len(allow) <= 2
         assert len(deny) <= 2
+
+
+HUBBLES = [line for line, _ in ALLOWED if "--process" not in line]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from(HUBBLES)), max_size=4))
+def test_raw_filters_mean_what_the_flags_meant(chosen: list[tuple[bool, str]]) -> None:
+    """What `--print-raw-filters` prints, given to `--allowlist` and `--denylist`, asks the same again."""
+    lists: list[list[FlowFilter]] = [[], []]
+    for negated, line in chosen:
+        lists[negated] += filters(line)[0]
+    texts = [[filter_to_json(each) for each in side] for side in lists]
+    printed = yaml.safe_load(raw_filters(*texts))
+    words = [f"--{name}={text}" for name in ("allowlist", "denylist") for text in printed.get(name, [])]
+    given_ = read(RAW_FILTERS, words)
+    values, sources = resolve(RAW_FILTERS, given_, {})
+    assert asked_filters(Arguments(values, given_, sources)) == (lists[0], lists[1])

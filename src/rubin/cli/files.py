@@ -1,5 +1,6 @@
 """Flows from files, whatever kind of file it is."""
 
+import logging
 import os
 import sys
 import threading
@@ -18,6 +19,7 @@ def saved_flows(path: str) -> Iterator[FlowBatch]:
     """The flows of JSON lines. Raises RubinError where no line holds one, or it cannot be read."""
     from rubin.sources.hubble import Hubble
 
+    logging.basicConfig(format="rubin: %(message)s")  # it warns of lines that are passed over
     with Hubble(path) as source:
         found = False
         for batch in source:
@@ -40,12 +42,21 @@ def is_capture(path: str) -> bool:
     head = _head_of_input() if path == "-" else _head_of_file(path)
     if not head or head.startswith((*_PCAP, *_PACKED)):
         return True  # where it is not, the reader of captures says best what is wrong
-    if b"\0" in head:
+    if not _is_text(head):
         name = "standard input" if path == "-" else path
         raise RubinError(
             f"{name} is neither a capture nor flows as JSON", "pcap, pcapng, or what `rubin observe -o json` prints"
         )
     return False
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether it is UTF-8; its last character may be cut."""
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - 4 and len(head) == _HEAD_BYTES
+    return b"\0" not in head
 
 
 def _head_of_file(path: str) -> bytes:

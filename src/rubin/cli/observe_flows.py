@@ -19,7 +19,7 @@ from rubin.cli.selection import ALL, Selection, read_selection, select
 from rubin.cli.server import client_settings, put_selection
 from rubin.errors import UsageError
 from rubin.model.batch import FlowBatch
-from rubin.model.filter import Filters, FlowFilter
+from rubin.model.filter import BeyondHubble, Filters, FlowFilter
 from rubin.wire.pb.observer_pb2 import GetFlowsRequest, GetFlowsResponse
 
 # What the texts are made from: Hubble's servers then send no more (hubble.md 2.4).
@@ -80,6 +80,10 @@ def _print_raw(allow: list[FlowFilter], deny: list[FlowFilter]) -> int:
     from rubin.cli.output.raw_filters import raw_filters
     from rubin.wire.filters import filter_to_json
 
+    if any(each.beyond != BeyondHubble() for each in (*allow, *deny)):
+        raise UsageError(
+            "Hubble's filters cannot say what only our own servers know", "leave such flags out, e.g. --process"
+        )
     write(raw_filters([filter_to_json(each) for each in allow], [filter_to_json(each) for each in deny]))
     return 0
 
@@ -101,12 +105,11 @@ def local_selection(arguments: Arguments) -> Selection:
 
 def _request(arguments: Arguments, allow: list[FlowFilter], deny: list[FlowFilter], output: str) -> GetFlowsRequest:
     """The question to a server. A server of ours ignores the mask: its columns come whole."""
-    from rubin.wire.filters import filter_to_proto
+    from rubin.wire.filters import put_filters
 
     request = GetFlowsRequest()
     put_selection(request, read_selection(arguments, time.time_ns()))
-    request.whitelist.extend(map(filter_to_proto, allow))
-    request.blacklist.extend(map(filter_to_proto, deny))
+    put_filters(request, allow, deny)
     own, wants_default = _mask(arguments)
     request.field_mask.paths.extend(own or (DEFAULT_MASK if wants_default and not output.endswith("json") else ()))
     return request

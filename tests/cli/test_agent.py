@@ -1,0 +1,68 @@
+"""`rubin agent`: file, environment and flags to settings; the agent itself is tested end to end."""
+
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import pytest
+
+from rubin.agent import AgentSettings
+from rubin.cli.agent import command, settings
+from rubin.cli.command import Arguments
+from rubin.cli.flags import read
+from rubin.cli.settings import resolve
+from rubin.errors import RubinError, UsageError
+from tests.cli.running import Call
+
+
+def made(line: str, environ: dict[str, str] | None = None) -> dict[str, object]:
+    """What differs from the defaults."""
+    flags = command().flags
+    given = read(flags, line.split())
+    values, sources = resolve(flags, given, {})
+    found = settings(Arguments(values, given, sources), environ or {})
+    return {name: value for name, value in asdict(found).items() if value != getattr(AgentSettings(), name)}
+
+
+SETTINGS = [
+    ("", {}, {}),
+    ("--listen /tmp/s --listen-address=", {}, {"listen": "/tmp/s", "listen_address": ""}),
+    ("--interface eth0,veth* --interface lo", {}, {"interface": ("eth0", "veth*", "lo")}),
+    ("--vantage both --monitor-aggregation none", {}, {"vantage": "both", "monitor_aggregation": "none"}),
+    ("--ring-capacity 1000 --export-file-compress", {}, {"ring_capacity": 1000, "export_file_compress": True}),
+    ("--hubble-metrics drop --hubble-export-file-path stdout", {}, {"metrics": "drop", "export_file_path": "stdout"}),
+    ("--export-fieldmask a,b", {}, {"export_fieldmask": ("a", "b")}),
+    ("", {"RUBIN_NODE_NAME": "n", "HUBBLE_METRICS": "tcp"}, {"node_name": "n", "metrics": "tcp"}),
+    ("--metrics drop", {"RUBIN_METRICS": "tcp", "HUBBLE_METRICS": "dns"}, {"metrics": "drop"}),
+    ("", {"RUBIN_METRICS": "tcp", "HUBBLE_METRICS": "dns"}, {"metrics": "tcp"}),
+    ("--debug", {}, {}),
+]
+
+
+@pytest.mark.parametrize(("line", "environ", "wanted"), SETTINGS)
+def test_flags_and_environment_are_settings(line: str, environ: dict[str, str], wanted: dict[str, object]) -> None:
+    assert made(line, environ) == wanted
+
+
+def test_the_file_counts_least(tmp_path: Path) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_text('node_name = "file"\nring_capacity = 5\ninterface = ["a", "b"]\ncluster_name = "c"\n')
+    found = made(f"--config {path} --node-name flag", {"RUBIN_RING_CAPACITY": "7"})
+    assert found == {"node_name": "flag", "ring_capacity": 7, "interface": ("a", "b"), "cluster_name": "c"}
+
+
+def test_a_bad_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_text("node_nam = 1\n")
+    with pytest.raises(UsageError, match="setting 'node_nam' does not exist"):
+        made(f"--config {path}")
+    with pytest.raises(RubinError, match="cannot read"):
+        made("--config /nonexistent")
+
+
+def test_every_setting_has_a_flag_and_help_says_its_default(rubin: Call) -> None:
+    flags = {flag.name for flag in command().flags}
+    help_text = " ".join(rubin("agent", "--help").out.split())
+    for field in fields(AgentSettings):
+        assert field.name.replace("_", "-") in flags
+        assert f"--{field.name.replace('_', '-')} " in help_text
+    assert "(default 1000000)" in help_text
