@@ -224,7 +224,7 @@ static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *si
 {
 	details->tunnel = packet->tunnel;
 	details->socket_cookie = 0;
-	return 0;
+	return direction == OUT && is_sender_agent(skb, packet->protocol) ? OURS : 0;
 }
 
 static __always_inline void dress(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,

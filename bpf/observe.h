@@ -12,6 +12,7 @@
 #pragma once
 
 #include "flush.h"
+#include "sender.h"
 
 /* What counting needs to know of a packet. */
 struct sight {
@@ -59,6 +60,12 @@ __noinline int report(struct __sk_buff *skb, struct sight *sight, __u32 index, i
 
 	if (!entry || !details || !sight)
 		return 0;
+	if (direction == OUT && is_sender_agent(skb, sight->protocol)) {
+		__sync_fetch_and_or(&entry->state, OURS); /* accepted by a socket that was not known as ours */
+		take(entry, OUT, &counts);
+		take(entry, IN, &counts);
+		return 0;
+	}
 	if (settings.level < LEVEL_MEDIUM) {
 		counts.packets = COUNT_PACKETS(sight->count);
 		counts.bytes = COUNT_BYTES(sight->count);
@@ -128,7 +135,7 @@ static __always_inline bool count(struct entry *entry, const struct sight *sight
 		news &= settings.report_flags;
 	if (settings.level < LEVEL_MEDIUM)
 		return true;
-	if (flags & ~entry->flags[direction])
+	if (sight->protocol == IPPROTO_TCP && flags & ~entry->flags[direction])
 		__sync_fetch_and_or(&entry->flags[direction], flags);
 	held = __sync_fetch_and_add(&entry->counts[direction], sight->count);
 	last = entry->reported[direction];

@@ -29,33 +29,6 @@ static __always_inline __u64 netns_cookie(struct __sk_buff *skb)
 	return cookie;
 }
 
-/* Whether the process that runs now is the one that sends this. TCP: it holds the socket's lock;
- * what softirq has to send for such a socket waits in its backlog. UDP: sending happens in the
- * caller's context only. Others: not where the socket is the kernel's own. */
-static __always_inline bool is_sender_current(struct __sk_buff *skb, __u8 protocol)
-{
-	struct sk_buff *packet = (void *)skb;
-	struct bpf_sock *common = skb->sk;
-	struct socket *socket = NULL;
-	struct file *file = NULL;
-	struct sock *sk = NULL;
-	struct tcp_sock *tcp;
-
-	if (protocol == IPPROTO_UDP)
-		return true;
-	if (protocol == IPPROTO_TCP) {
-		tcp = common ? bpf_skc_to_tcp_sock(common) : NULL;
-		return tcp && tcp->inet_conn.icsk_inet.sk.__sk_common.skc_state != SOCKET_LISTENS &&
-		       tcp->inet_conn.icsk_inet.sk.sk_lock.owned;
-	}
-	if (protocol == IPPROTO_SCTP)
-		return false; /* timers send, too */
-	READ(sk, packet, sk);
-	READ(socket, sk, sk_socket);
-	READ(file, socket, file);
-	return file;
-}
-
 /* Learns the owner: for good if it is the one who sends, until then who bound the port. */
 static __always_inline __u8 adopt(struct __sk_buff *skb, __u8 protocol, int direction, struct owner *owner)
 {
