@@ -57,15 +57,14 @@ class Pcap:
         head = self._head()
         framing, used = self._framing(head)
         data, offset, more = head[used:], used, True
-        while more:
-            piece = self._pieces.read()
-            data, more = data + piece, bool(piece)
+        while more:  # what came with the head is looked at before more is waited for
             records, used = framing.take(data)
             if len(records) or records.lost:
                 yield self._batch(data + _BEHIND, records, framing)
-            offset += used
-            data = data[used:]
+            data, offset = data[used:], offset + used
             self._check(framing, offset)
+            piece = self._pieces.read()
+            data, more = data + piece, bool(piece)
         if data:
             raise self._unfinished(f"ends in the middle of what begins at byte {offset:,}")
         if self._strange:
