@@ -13,13 +13,13 @@ from tests.wire.made import batches, flow_messages
 
 
 @given(st.lists(flow_messages(), max_size=3))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_nothing_of_a_message_is_lost(flows: list[flow_pb2.Flow]) -> None:
     assert list(FlowEncoder(None, "any").messages(Decoder().flows(flows))) == flows
 
 
 @given(batches())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_our_own_messages_come_back_the_same(batch: FlowBatch) -> None:
     sent = list(FlowEncoder(None, "1").responses(batch))
     assert list(FlowEncoder(None, "2").responses(batch_from_messages(sent))) == sent

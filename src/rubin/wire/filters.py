@@ -106,6 +106,8 @@ def filters_from_json(line: str) -> tuple[FlowFilter, ...]:
     while at < len(line):
         try:
             value, at = decoder.raw_decode(line, at)
+            if not isinstance(value, dict):
+                raise ValueError("not an object")
             found.append(filter_from_proto(json_format.ParseDict(value, flow_pb2.FlowFilter())))
         except (ValueError, RecursionError, AttributeError, json_format.ParseError) as error:
             way_on = 'such as {"source_pod":["default/"],"verdict":["DROPPED"]}'

@@ -29,8 +29,7 @@ _INTS = {
 
 
 _REPEATING = frozenset(
-    f"flow.{name}"
-    for name in ("Endpoint", "IP", "CiliumEventType", "Emitter", "Ethernet", "NetworkInterface")
+    f"flow.{name}" for name in ("Endpoint", "IP", "CiliumEventType", "Emitter", "Ethernet", "NetworkInterface")
 )
 _KEPT = 50_000
 

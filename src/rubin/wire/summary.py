@@ -7,6 +7,8 @@ from rubin.model.batch import FlowBatch
 from rubin.model.enums import EventType, FlowType, Protocol, TCPFlags
 from rubin.model.tables import DNS, HTTP, Contents
 
+_REQUEST = 1  # L7FlowType
+
 # Hubble's order, not that of the wire.
 _FLAGS = [TCPFlags[name] for name in ("SYN", "ACK", "RST", "FIN", "PSH", "URG", "ECE", "CWR", "NS")]
 
@@ -136,7 +138,7 @@ def of_contents(contents: Contents) -> str:
         return contents.summary
     if contents.http:
         return _http(contents.http, contents.latency_ns)
-    return _dns(contents.dns) if contents.dns else ""
+    return _dns(contents.dns, contents.l7_type) if contents.dns else ""
 
 
 def _http(http: HTTP, latency_ns: int) -> str:
@@ -145,9 +147,9 @@ def _http(http: HTTP, latency_ns: int) -> str:
     return f"{http.protocol} {http.code} {latency_ns // 1_000_000}ms ({http.method} {http.url})"
 
 
-def _dns(dns: DNS) -> str:
+def _dns(dns: DNS, l7_type: int) -> str:
     types = ",".join(dns.qtypes)
-    if not (dns.rrtypes or dns.ips or dns.cnames or dns.rcode or dns.ttl):
+    if l7_type == _REQUEST:
         return f"DNS Query {dns.query} {types}"
     if dns.rcode:
         answer = f"RCode: {_RCODES.get(dns.rcode, 'Unknown')}"
@@ -155,7 +157,7 @@ def _dns(dns: DNS) -> str:
         parts = [f'"{",".join(dns.ips)}"'] if dns.ips else []
         answer = " ".join([*parts, f'CNAMEs: "{",".join(dns.cnames)}"'] if dns.cnames else parts)
     source = "Proxy" if dns.observation_source == "proxy" else "Query"
-    return f"DNS Answer {answer} TTL: {dns.ttl} ({source} {dns.query} {types})".replace("  ", " ")
+    return f"DNS Answer {answer} TTL: {dns.ttl} ({source} {dns.query} {types})"
 
 
 def summaries(batch: FlowBatch) -> list[str]:
