@@ -184,4 +184,4 @@ def channel_configuration(server_name: str | None) -> Configuration:
     )
 
 
-__all__ = ["Channel", "NotGRPC", "ProtocolError", "Server", "channel_configuration", "send_framed"]
+__all__ = ["Channel", "NotGRPC", "ProtocolError", "Server", "StreamClosedError", "channel_configuration", "send_framed"]

@@ -25,6 +25,7 @@ from rubin.errors import RubinError
 from rubin.store.ring import Ring
 
 _LOG = logging.getLogger(__name__)
+logging.getLogger("grpclib").setLevel(logging.WARNING)  # it tells of every client that hangs up
 _TICK_S = 1.0
 
 

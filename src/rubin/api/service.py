@@ -8,6 +8,7 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
+from rubin.api.framing import StreamClosedError
 from rubin.errors import RubinError
 
 Request = TypeVar("Request", bound=Message)
@@ -43,6 +44,8 @@ def streaming(
             await answer(stream, request)
         except RubinError as error:
             raise GRPCError(Status.INVALID_ARGUMENT, str(error)) from error
+        except StreamClosedError:  # the client has left: nobody is there to be told
+            return
 
     return Handler(handle, Cardinality.UNARY_STREAM, request_type, reply_type)
 

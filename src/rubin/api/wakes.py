@@ -5,7 +5,9 @@ from typing import Self
 
 from rubin.store.ring import Ring
 
-_SPACING_S = 0.01  # followers read at most a hundred times a second, however small the line's batches are
+# A flow after a quiet moment wakes its followers at once; where they come thick, each read gets what came in this
+# time: a frame carries the table rows that it uses, some milliseconds' work however few the flows are.
+_SPACING_S = 0.05
 
 
 class Wakes:
