@@ -22,7 +22,7 @@ COMMANDS = {
     "completion": "Print the completion script of a shell",
     "version": "Print the version",
 }
-_FILES = {name: f"rubin.cli.{name}" for name in COMMANDS} | {"reflect": "rubin.cli.reflect"}
+_FILES = {name: f"rubin.cli.{name}" for name in COMMANDS}
 _ALIASES = {"w": "watch"}
 _VERSION = Flag("version", "Print the version.", "yes", False, short="v", group="Global")
 

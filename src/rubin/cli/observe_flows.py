@@ -127,6 +127,8 @@ async def _from_server(arguments: Arguments, request: GetFlowsRequest, output: s
             Client(client_settings(arguments)) as client,
             aclosing(client.flows(request, say_status)) as batches,
         ):
+            if arguments["debug"]:
+                print(f"rubin: server={client.target.text}", file=sys.stderr, flush=True)
             async for batch in batches:
                 write(printer.text(batch))
     finally:

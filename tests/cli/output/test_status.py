@@ -9,7 +9,6 @@ from rubin.cli.output.columns import align
 from rubin.cli.output.events import AgentEvent, DebugEvent, EventPrinter
 from rubin.cli.output.node_status import NodeStatus
 from rubin.cli.output.raw_filters import raw_filters
-from rubin.cli.output.terminal import clean
 from rubin.cli.output.wording import Options
 from rubin.wire.pb import flow_pb2, observer_pb2, peer_pb2, relay_pb2
 from tests.cli.golden import check
@@ -191,21 +190,6 @@ def test_raw_filters_are_yaml() -> None:
     assert raw_filters([], []) == "{}\n"
     assert raw_filters(['{"a":"b"}'], []) == 'allowlist:\n    - \'{"a":"b"}\'\n'
     assert raw_filters(["{}"], ['{"it\'s":1}']) == "allowlist:\n    - '{}'\ndenylist:\n    - '{\"it''s\":1}'\n"
-
-
-CLEAN = [
-    ("plain", "plain"),
-    ("grün, 日本", "grün, 日本"),
-    ("\x1b[31mred\x1b[0m", "^[[31mred^[[0m"),
-    ("a\rb\nc\td", "a\\rb\\nc\\td"),
-    ("\x07\x9b2J\x7f", "\\x07\\x9b2J\\x7f"),
-    ("\u202eevil\u2066", "\\u202eevil\\u2066"),
-]
-
-
-@pytest.mark.parametrize(("text", "cleaned"), CLEAN)
-def test_control_characters_are_escaped(text: str, cleaned: str) -> None:
-    assert clean(text) == cleaned
 
 
 def test_columns_are_gos_tabwriters() -> None:

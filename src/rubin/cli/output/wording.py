@@ -15,7 +15,7 @@ from rubin.cli.output import words
 from rubin.cli.output.terminal import Palette, clean
 from rubin.cli.times import Clock
 from rubin.model import addresses
-from rubin.model.batch import FlowBatch
+from rubin.model.batch import FlowBatch, adopt
 from rubin.model.codes import mix
 from rubin.model.enums import AuthType, Direction, EventType, FlowType, Protocol, Verdict
 from rubin.model.tables import Contents, Endpoint, Policy, Process, Tables
@@ -79,15 +79,16 @@ class Wording:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._tables: Tables | None = None
+        self._tables = Tables()
         self._sides: dict[int, Side] = {}
         self._fates: dict[int, Fate] = {}
 
     def said(self, batch: FlowBatch) -> Iterator[Said]:
         """The flows of the batch, each in words, in its order."""
-        if batch.tables is not self._tables or len(self._sides) + len(self._fates) > _KEPT_TEXTS:
-            self._tables = batch.tables
-            self._sides, self._fates = {}, {}
+        if self._tables.full or len(self._sides) + len(self._fates) > _KEPT_TEXTS:
+            self._tables, self._sides, self._fates = Tables(), {}, {}
+        # What a server sends has tables of its own each time; in ours the same row has the same code again.
+        batch = adopt(batch, self._tables)
         sides = self._sides
         columns = zip(
             self._options.clock.texts(batch["time_ns"].tolist()),
