@@ -60,13 +60,14 @@ class Labelled:
         self._names = names
         self._clock = room.clock
         self._pending: list[tuple[npt.NDArray[Any], ...]] = []
-        self._pending_rows = 0
+        self._pending_rows, self._noted_s = 0, 0
         self._written: tuple[Texts, dict[int, str]] | None = None
 
     def _later(self, *columns: npt.NDArray[Any]) -> None:
         """Note keys and what goes with them; many at once are summed in less time a row than few."""
         self._pending.append(columns)
         self._pending_rows += len(columns[0])
+        self._noted_s = int(self._clock())
         if self._pending_rows >= _TOGETHER:
             self.flush()
 
@@ -76,7 +77,7 @@ class Labelled:
             columns = [np.concatenate(parts) for parts in zip(*self._pending, strict=True)]
             self._pending, self._pending_rows = [], 0
             unique, sums, flows = self._summed(columns[0], columns[1:])
-            self.sums.add(unique, sums, flows, int(self._clock()))
+            self.sums.add(unique, sums, flows, self._noted_s)
 
     def _summed(self, keys: U64, columns: Sequence[I64]) -> tuple[U64, I64, I64]:
         """Distinct ascending keys, (u, width) sums and (u,) flows."""
