@@ -28,7 +28,7 @@ struct vxlan_header {
 	__u8 reserved[3];
 	__u32 vni; /* upper 24 bits */
 	struct ethernet_header inner;
-};
+} __attribute__((packed));
 
 /* The device's own: bpf_get_netns_cookie tells the packet's socket's, if it has one. */
 static __always_inline __u64 netns_cookie(struct __sk_buff *skb)

@@ -281,7 +281,7 @@ __noinline int look_closely(struct __sk_buff *skb, struct sight *sight, int dire
 	case PARSED:
 		return true;
 	case MALFORMED:
-		lose(MALFORMED_PLACE, 1, skb->len);
+		lose(MALFORMED_PLACE, 1, packet.bytes);
 		return false;
 	default:
 		return false;
