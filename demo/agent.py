@@ -47,8 +47,13 @@ class Agent:
 
     def check(self) -> None:
         """Raises RubinError where it has ended."""
-        if self._process.poll() is not None:
-            raise RubinError(f"the agent ended with exit code {self._process.returncode}", self._words())
+        if self._process.poll() is None:
+            return
+        _, said, last = self._words().rpartition("rubin: ")
+        if said:  # its own sentence and way on serve here too
+            sentence, _, way_on = last.partition("\n  try: ")
+            raise RubinError(sentence, way_on)
+        raise RubinError(f"the agent ended with exit code {self._process.returncode}", self._words())
 
     def end(self) -> None:
         """As systemd would end it."""
