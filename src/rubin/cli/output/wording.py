@@ -17,7 +17,7 @@ from rubin.cli.times import Clock
 from rubin.model import addresses
 from rubin.model.batch import FlowBatch, adopt
 from rubin.model.codes import mix
-from rubin.model.enums import AuthType, Direction, EventType, FlowType, Protocol, Verdict
+from rubin.model.enums import AuthType, Direction, EventType, Protocol, Verdict
 from rubin.model.tables import Contents, Endpoint, Policy, Process, Tables
 from rubin.wire import summary as summaries
 
@@ -200,7 +200,7 @@ def _name(endpoint: Endpoint) -> str:
 
 def _type(batch: FlowBatch, row: int, contents: Contents) -> str:
     """`to-endpoint`, `Policy denied`, `http-request`, `policy-verdict:L3-L4 INGRESS`, …"""
-    if batch["flow_type"][row] == FlowType.L7 or contents.l7_type:
+    if contents.l7_type or contents.http is not None or contents.dns is not None:
         return _l7_type(contents)
     event, sub_type = int(batch["event_type"][row]), int(batch["event_sub_type"][row])
     if event == EventType.TRACE:
