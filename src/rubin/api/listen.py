@@ -66,14 +66,27 @@ def tcp_socket(address: str, tls: bool) -> socket.socket:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise RubinError(f"cannot listen on {address}: {error.strerror}", "an address of this machine") from error
-    # Every address of the machine: the IPv6 wildcard takes IPv4 too.
-    family, _, _, _, where = max(found, key=lambda one: one[0] == socket.AF_INET6) if not host else found[0]
+    # As Go does: a name means its IPv4 address if it has one; no name, IPv6 that takes IPv4 too if there is IPv6.
+    preferred = socket.AF_INET if host else socket.AF_INET6
+    found.sort(key=lambda one: one[0] != preferred)
+    family, _, _, _, where = found[0]
     if not tls and not ipaddress.ip_address(where[0]).is_loopback:
         raise RubinError(
             f"listening on {address} without TLS would show every flow to the network",
             "set tls_cert_file and tls_key_file, or listen on localhost",
         )
+    if not host and not _has_ipv6():
+        family, where = socket.AF_INET, ("0.0.0.0", port)
     return _bound(address, family, where)
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return False
+    return True
 
 
 def _bound(address: str, family: int, where: tuple[object, ...]) -> socket.socket:
