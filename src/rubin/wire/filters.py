@@ -12,8 +12,8 @@ from rubin.errors import UsageError
 from rubin.model.enums import TCPFlags
 from rubin.model.filter import BeyondHubble, FlowFilter
 from rubin.model.tables import Workload
-from rubin.wire.json import text
 from rubin.wire.pb import flow_pb2, observer_pb2, rubin_pb2
+from rubin.wire.protojson import text
 
 _WORKLOADS = ("source_workload", "destination_workload")
 _OTHERS = {*_WORKLOADS, "interface", "event_type", "http_header", "tcp_flags", "experimental"}

@@ -34,7 +34,7 @@ _HEADS = {
 class FlowEncoder:
     """Encodes under one field mask; for one thread. Raises UsageError for an unknown path of the mask.
 
-    Keep it: it remembers what it encoded (some ten MB at most, for the last few `Tables`).
+    Keep it: it remembers what it encoded, for the last two `Tables` (some tens of MB where pairs are many).
     """
 
     ROWS = 4096

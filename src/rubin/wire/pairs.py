@@ -59,6 +59,8 @@ class Pairs(Known):
         return (self._wanted is None or name in self._wanted) and name not in self._skips.sets[skip]
 
     def _side(self, side: str, code: int, skip: int) -> bytes:
+        if len(self._sides) > self.LIMIT:
+            self._sides.clear()
         flow = flow_pb2.Flow()
         put_endpoint(flow, side, self._tables.endpoints[code])
         made = self._sides[side, code, skip] = encoded(flow, self._skips.sets[skip], self._wanted)
@@ -90,7 +92,7 @@ class Pairs(Known):
     def _address(self, field: int, version: int, high: int, low: int) -> bytes:
         made = self._texts.get((field, version, high, low))
         if made is None:
-            if len(self._texts) > 4 * self.LIMIT:
+            if len(self._texts) > self.LIMIT:
                 self._texts.clear()
             wanted = ("source" if field == _SOURCE else "destination") in self._ip_wanted
             there = wanted and (high or low or version != IPVersion.IPv4)
