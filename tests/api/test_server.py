@@ -184,6 +184,21 @@ def test_an_end_reaches_those_who_follow(tmp_path: Path):
     assert not ring._wakes
 
 
+def test_an_end_does_not_wait_for_those_who_do_not_read(tmp_path: Path):
+    ring = Ring(100_000)
+    ring.append(generate(100_000))
+    server = Server(ring, ListenSettings(str(tmp_path / "s")), "node-1")
+    thread = ServerThread(server)
+    thread.start()
+    drain = Drain(f"{tmp_path}/s")
+    drain.ask()
+    eventually(lambda: drain.waiting() > 60_000)
+    start = time.monotonic()
+    thread.close()
+    assert time.monotonic() - start < 2
+    drain.close()
+
+
 def test_a_server_that_cannot_start_says_so_and_leaves_nothing(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = ListenSettings(str(tmp_path / "s"), f"127.0.0.1:{taken.getsockname()[1]}")

@@ -105,13 +105,17 @@ class Server(server.Server):
         return made
 
     def hang_up(self) -> None:
-        """Say goodbye on every connection and close it."""
+        """Say goodbye on every connection and close it, without waiting for those who do not read."""
         for made in list(self.__dict__.get("_protocols", ())):
             connection = getattr(made, "connection", None)
-            if connection is not None and not connection.is_closing():
-                connection._connection.close_connection()
-                connection.flush()
-                connection._transport.close()
+            if connection is None or connection.is_closing():
+                continue
+            connection._connection.close_connection()
+            connection.flush()
+            transport = connection._transport
+            # `close` would wait until all is read, and with TLS for the other side's goodbye.
+            unread = transport.get_write_buffer_size() or transport.get_extra_info("sslcontext")
+            transport.abort() if unread else transport.close()
 
 
 class _Greeted(protocol.H2Protocol):
