@@ -17,6 +17,7 @@ import json
 import struct
 from collections.abc import Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,7 @@ def encode(batch: FlowBatch) -> bytes:
         names = [name for name in columns if COLUMNS[name].table == table]
         if names:
             rows = _renumber(columns, names)
-            body = _json([to_list(batch.tables[table][code]) for code in rows.tolist()])
+            body = _table_json(batch.tables, table, rows.tolist())
             tables.append(_short(table) + _U32.pack(len(rows)) + _U32.pack(len(body)) + body)
     losses = b"".join(_U32.pack(len(body)) + body for body in map(_json, map(_lost_list, batch.lost)))
     return _assemble(len(batch), columns, tables, losses, len(batch.lost))
@@ -66,6 +67,22 @@ def _renumber(columns: dict[str, npt.NDArray[Any]], names: list[str]) -> npt.NDA
     for name in names:
         columns[name] = place[columns[name]]
     return rows
+
+
+# Rows of tables never change, and streams send the same ones again and again.
+_KEPT = frozenset(("endpoints", "processes", "links"))
+_kept: WeakKeyDictionary[Tables, dict[str, dict[int, bytes]]] = WeakKeyDictionary()
+
+
+def _table_json(tables: Tables, table: str, codes: list[int]) -> bytes:
+    rows = tables[table].rows
+    if table not in _KEPT:
+        return _json([to_list(rows[code]) for code in codes])
+    kept = _kept.setdefault(tables, {}).setdefault(table, {})
+    for code in codes:
+        if code not in kept:
+            kept[code] = _json(to_list(rows[code]))
+    return b"[%b]" % b",".join([kept[code] for code in codes])
 
 
 def _assemble(rows: int, columns: dict[str, npt.NDArray[Any]], tables: list[bytes], losses: bytes, lost: int) -> bytes:
