@@ -1,7 +1,7 @@
 """The agent's own figures: read from callables when somebody asks, so that they cost nothing between."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,5 +101,5 @@ def by_name(read: Callable[[], Iterable[tuple[str, float]]]) -> Read:
     return lambda: [((name,), number) for name, number in read()]
 
 
-FIGURES: Sequence[str] = tuple(_NAMES)
-"""The short names."""
+FIGURES: Mapping[str, tuple[str, ...]] = {figure: labels for figure, (_, _, labels, _) in _NAMES.items()}
+"""The labels of each figure by its short name."""

@@ -23,7 +23,7 @@ from rubin.model.batch import FlowBatch, Lost
 Select = Callable[[FlowBatch], npt.NDArray[np.bool_]]
 
 DEFAULT = (
-    "dns drop tcp icmp sctp policy port-distribution"
+    "drop tcp icmp sctp policy port-distribution"
     " flow:labelsContext=source_namespace,source_app,destination_namespace,destination_app"
     " flows-to-world:labelsContext=source_namespace,source_app,destination_namespace,destination_app"
 )
