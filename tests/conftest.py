@@ -2,6 +2,8 @@
 
 import os
 
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", "build/hypothesis")  # read when hypothesis is imported
+
 from hypothesis import HealthCheck, settings
 
 # Shared machines stall for longer than hypothesis' deadline; a failure in CI can be had again from its seed.
