@@ -59,16 +59,17 @@ static __always_inline __u64 tag_of_socket(struct sock *sk)
 	READ(protocol, sk, sk_protocol);
 	READ(net, sk, __sk_common.skc_net.net);
 	READ(netns_cookie, net, net_cookie);
-	READ(remote.word[0], sk, __sk_common.skc_daddr);
 	ports = pair_of(bpf_ntohs(local_port), bpf_ntohs(remote_port));
-	/* An IPv6 socket that talks IPv4 has both addresses; its packets are IPv4. */
-	if (family == AF_INET || remote.word[0]) {
+	if (family == AF_INET6)
+		READ(remote, sk, __sk_common.skc_v6_daddr);
+	/* An IPv6 socket that talks IPv4 has its addresses in both forms; its packets are IPv4. */
+	if (family == AF_INET || (!remote.word[0] && !remote.word[1] && remote.word[2] == bpf_htonl(0xffff))) {
 		READ(local.word[0], sk, __sk_common.skc_rcv_saddr);
+		READ(remote.word[0], sk, __sk_common.skc_daddr);
 		return tag_v4(local.word[0], remote.word[0], ports, protocol, netns_cookie);
 	}
 	if (family != AF_INET6)
 		return 0;
 	READ(local, sk, __sk_common.skc_v6_rcv_saddr);
-	READ(remote, sk, __sk_common.skc_v6_daddr);
 	return tag_v6(local.word, remote.word, ports, protocol, netns_cookie);
 }
