@@ -16,9 +16,7 @@ def ethernet(packet: bytes, *tags: tuple[int, int]) -> bytes:
 def ipv4(source: str, destination: str, protocol: int, body: bytes, options: bytes = b"", fragment: int = 0) -> bytes:
     """`fragment`: flags and offset as in the header."""
     length = 20 + len(options)
-    head = struct.pack(
-        "!BBHHHBBH", 0x40 | length // 4, 0, length + len(body), 77, fragment, 64, protocol, 0
-    )
+    head = struct.pack("!BBHHHBBH", 0x40 | length // 4, 0, length + len(body), 77, fragment, 64, protocol, 0)
     return head + ip_address(source).packed + ip_address(destination).packed + options + body
 
 

@@ -46,7 +46,7 @@ class Programs:
             "level": 3,
         }
         sizes = dict.fromkeys(_TABLES, entries) | {"flows": ring_bytes}
-        self.objects = Objects(settings=values | settings, max_entries=sizes)
+        self.objects = Objects(settings={**values, **settings}, max_entries=sizes)
         for name in names:
             assert self.objects.load(name, _one_drop() if name == "drops" else None), self.objects.refused
         assert not any(self.objects.refused.values()), self.objects.refused
@@ -155,7 +155,8 @@ def flags(number: int) -> str:
 
 def of_port(records: Records, port: int) -> Records:
     """The records to or from this port."""
-    return records[(records["source_port"] == port) | (records["destination_port"] == port)]
+    found: Records = records[(records["source_port"] == port) | (records["destination_port"] == port)]
+    return found
 
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -38,7 +38,9 @@ def answer(flag: int) -> bytes:
     ],
 )
 def test_records_by_level(vantage: str, level: int, receive_points: int, sent: int, answered: int) -> None:
-    out, into = ("rubin_egress", "rubin_ingress") if vantage == "interfaces" else ("rubin_socket_out", "rubin_socket_in")
+    out, into = (
+        ("rubin_egress", "rubin_ingress") if vantage == "interfaces" else ("rubin_socket_out", "rubin_socket_in")
+    )
     with programs(vantage, level=level, receive_points=receive_points) as loaded:
         for flag in SENT:
             loaded.run(out, request(flag))

@@ -1,5 +1,7 @@
 """The packet programs run on packets: what a record says, and what they answer."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.kernel import packets as p
@@ -8,8 +10,8 @@ from tests.kernel.programs import NEXT, Programs, address, programs
 A, B, A6, B6 = "10.1.0.1", "10.1.0.2", "fd01::1", "fd01::2"
 SYN, ACK, FIN, RST = 2, 16, 1, 4
 
-# what, frame, (source, ports, protocol, bytes)
-FRAMES = [
+# What it is, the frame, and what a record says: source, both ports, protocol, bytes.
+FRAMES: list[tuple[str, bytes, tuple[str, int, int, int, int]]] = [
     ("tcp", p.ethernet(p.ipv4(A, B, 6, p.tcp(4000, 80, SYN))), (A, 4000, 80, 6, 40)),
     ("tcp with data", p.ethernet(p.ipv4(A, B, 6, p.tcp(4000, 80, ACK, bytes(100)))), (A, 4000, 80, 6, 140)),
     ("udp", p.ethernet(p.ipv4(A, B, 17, p.udp(5000, 53, bytes(30)))), (A, 5000, 53, 17, 58)),
@@ -46,7 +48,7 @@ def program(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def loaded(program: str):  # type: ignore[no-untyped-def]
+def loaded(program: str) -> Iterator[Programs]:
     with programs("sockets" if "socket" in program else "interfaces", level=0) as those:
         yield those
 
@@ -83,7 +85,7 @@ def test_types_of_icmp_and_chunks_of_sctp(loaded: Programs, program: str) -> Non
 
 
 @pytest.mark.parametrize("frame", [frame[1] for frame in FRAMES], ids=[frame[0] for frame in FRAMES])
-def test_packets_cut_at_every_byte_of_their_contents_go_on_and_are_counted(loaded: Programs, program: str, frame: bytes) -> None:
+def test_packets_cut_at_every_byte_go_on_and_are_counted(loaded: Programs, program: str, frame: bytes) -> None:
     # The kernel refuses to run a program on less; what is cut further is in the tests of tags and tunnels.
     lengths = range(14 + (20 if frame[14] >> 4 == 4 else 40), len(frame))
     for length in lengths:

@@ -1,0 +1,117 @@
+"""What the kernel drops, and what it only frees."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from rubin.kernel import btf
+from tests.kernel.programs import DROP, Programs, Records, World, address, attached, of_port, world
+
+STREAM, DATAGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM
+INGRESS, EGRESS = 1, 2
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[World]:
+    with world() as built:
+        yield built
+
+
+@pytest.fixture
+def loaded() -> Iterator[Programs]:
+    with attached("sockets", "drops") as those:
+        yield those
+
+
+def reason(name: str) -> int:
+    """The running kernel's number."""
+    with btf.of_kernel() as types:
+        return next(number for number, text in types.enum("skb_drop_reason").items() if text == name)
+
+
+def drops(loaded: Programs, port: int, count: int = 1) -> Records:
+    def those(records: Records) -> Records:
+        return of_port(records[records["kind"] == DROP], port)
+
+    return those(loaded.wait(lambda records: len(those(records)) >= count, f"{count} drops"))
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "bytes_"),
+    [
+        (socket.AF_INET, DATAGRAM, 128),
+        (socket.AF_INET6, DATAGRAM, 148),
+        (socket.AF_INET, STREAM, 60),
+        (socket.AF_INET6, STREAM, 80),
+    ],
+    ids=["UDP", "UDP over IPv6", "TCP", "TCP over IPv6"],
+)
+def test_nobody_listens(lab: World, loaded: Programs, family: int, kind: int, bytes_: int) -> None:
+    there = "10.77.0.2" if family == socket.AF_INET else "fd77::2"
+    with lab.socket(lab.near, family, kind) as client:
+        if kind == STREAM:
+            with pytest.raises(ConnectionRefusedError):
+                client.connect((there, 8001))
+        else:
+            client.sendto(bytes(100), (there, 8001))
+        (record,) = drops(loaded, 8001)
+    assert record["drop_reason"] == reason("SKB_DROP_REASON_NO_SOCKET")
+    assert (address(record["destination"]), record["destination_port"]) == (there, 8001)
+    assert (record["bytes"], record["packets"], record["direction"]) == (bytes_, 1, INGRESS)
+    assert record["location"] > 1 << 63
+    assert record["ifindex"] > 0
+    assert record["netns_cookie"] > 0
+
+
+def test_a_full_receive_buffer_has_an_owner(lab: World, loaded: Programs) -> None:
+    with btf.of_kernel() as types:
+        told = types.tracepoint_arguments("kfree_skb") >= 4  # since 6.11
+    with (
+        lab.socket(lab.far, socket.AF_INET, DATAGRAM) as server,
+        lab.socket(lab.near, socket.AF_INET, DATAGRAM) as client,
+    ):
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        server.bind(("10.77.0.2", 8002))
+        for _ in range(50):
+            client.sendto(bytes(1000), ("10.77.0.2", 8002))
+        records = drops(loaded, 8002, 10)
+    assert set(records["drop_reason"]) == {reason("SKB_DROP_REASON_SOCKET_RCVBUFF")}
+    assert set(records["bytes"]) == {1028}
+    if told:
+        assert set(records["pid"]) == {os.getpid()}
+
+
+def test_no_way_to_the_neighbour(lab: World, loaded: Programs) -> None:
+    with lab.socket(lab.near, socket.AF_INET, DATAGRAM) as client:
+        client.connect(("10.77.0.99", 8003))
+        client.send(b"anybody?")
+        (record,) = drops(loaded, 8003)
+        assert record["drop_reason"] == reason("SKB_DROP_REASON_NEIGH_FAILED")
+        assert (record["direction"], record["pid"]) == (EGRESS, os.getpid())
+
+
+def test_a_healthy_conversation_drops_nothing(lab: World, loaded: Programs) -> None:
+    with lab.socket(lab.far, socket.AF_INET, STREAM) as server:
+        server.bind(("10.77.0.2", 8004))
+        server.listen()
+        for _ in range(20):
+            client = lab.socket(lab.near, socket.AF_INET, STREAM)
+            client.connect(("10.77.0.2", 8004))
+            handler, _ = server.accept()
+            client.sendall(bytes(100_000))
+            handler.recv(10)
+            handler.close()  # with most of it unread
+            client.close()
+    watcher = lab.socket(lab.near, socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    ping = ["ip", "netns", "exec", lab.near, "ping", "-c2", "-i0.1", "10.77.0.2"]
+    subprocess.run(ping, check=True, stdout=subprocess.DEVNULL)
+    watcher.close()
+    with lab.socket(lab.near, socket.AF_INET, DATAGRAM) as client:  # the sentinel: a real drop, after all that
+        client.sendto(b"", ("10.77.0.2", 8005))
+        records = loaded.wait(lambda all_: len(of_port(all_[all_["kind"] == DROP], 8005)) > 0, "the sentinel")
+    dropped = records[records["kind"] == DROP]
+    assert {int(port) for port in dropped["destination_port"]} == {8005}
+    assert loaded.tallies()[3] > 0
