@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rubin.errors import RubinError
-from rubin.kernel import cgroups, clsact
+from rubin.kernel import cgroups, clsact, features
 from rubin.kernel.attach import Links
 from rubin.kernel.interfaces import Interfaces
 from rubin.kernel.libbpf import Object
@@ -66,6 +66,7 @@ def test_a_link_at_the_cgroup_root_sees_packets_until_it_is_dropped(item: Object
     assert links.names == []
 
 
+@pytest.mark.skipif(not features.has_tcx(), reason="this kernel has no tcx")
 @pytest.mark.usefixtures("namespace")
 def test_tcx_links_see_packets_in_both_directions(item: Object, links: Links) -> None:
     links.attach_tcx("in", item.program_fd("count_tc"), loopback(), egress=False)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from rubin.errors import RubinError
-from rubin.kernel import syscall
+from rubin.kernel import btf, syscall
 from rubin.model import addresses
 from rubin.model.batch import FlowBatch, concat
 from rubin.model.enums import EventType, TracePoint
@@ -112,8 +112,8 @@ def test_a_connection_is_told_with_addresses_owner_time_and_direction(watching: 
     }
     assert set(flows["protocol"].tolist()) == {6}
     assert set(flows["trace_point"].tolist()) == {TracePoint.TO_STACK, TracePoint.TO_ENDPOINT}
-    assert {process.pid for process in flows.rows("process")} == {said["pid"]}
-    assert {process.uid for process in flows.rows("process")} == {os.getuid()}
+    owners = {(process.pid, process.uid) for process in flows.rows("process") if process.pid}
+    assert owners == {(said["pid"], os.getuid())}
     reply = flows["source_port"] == said["destination_port"]
     assert (flows["is_reply"] == reply).all()
     assert (flows["time_ns"] >= said["begun_ns"] - 1_000_000).all()
@@ -170,7 +170,9 @@ def test_new_interfaces_are_watched_as_they_come() -> None:
 
 def test_all_programs_are_loaded_and_attached(watching: Watching) -> None:
     status = watching.live.status()
-    assert not [capability for capability in status.capabilities if not capability.on]
+    with btf.of_kernel() as types:
+        lacking = {"rubin_drop"} if types.tracepoint_arguments("kfree_skb") < 4 else set()
+    assert {capability.name for capability in status.capabilities if not capability.on} == lacking
     assert status.kernel_bytes < 64 << 20
 
 
@@ -258,7 +260,10 @@ def unprivileged(capabilities: str) -> tuple[str, ...]:
 
 
 def test_three_capabilities_are_enough() -> None:
-    with agent(unprivileged("+bpf,+net_admin,+perfmon")) as started:
+    """Before 6.2 libbpf looks for a kernel function of ours in modules, too, and may not without CAP_SYS_ADMIN."""
+    with btf.of_kernel() as types:
+        more = "" if types.has_function("bpf_cast_to_kern_ctx") else ",+sys_admin"
+    with agent(unprivileged(f"+bpf,+net_admin,+perfmon{more}")) as started:
         assert started.stdout is not None
         assert started.stderr is not None
         line = started.stdout.readline()

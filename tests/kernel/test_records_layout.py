@@ -21,7 +21,7 @@ def test_every_member_has_the_name_place_and_size_of_the_kernels(tiny: bytes) ->
 
 def test_the_running_kernel_tells_names_arguments_and_functions() -> None:
     with btf.of_kernel() as types:
-        assert types.enum("skb_drop_reason")[1] == "SKB_CONSUMED"
+        assert "SKB_DROP_REASON_NOT_SPECIFIED" in types.enum("skb_drop_reason").values()
         assert types.tracepoint_arguments("kfree_skb") >= 2
         assert types.tracepoint_arguments("no_such_tracepoint") == -1
         assert types.has_tracepoint("tcp_retransmit_skb")

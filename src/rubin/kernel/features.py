@@ -54,8 +54,8 @@ def _has_map(kind: int, key_size: int, value_size: int, entries: int) -> bool:
     return True
 
 
-def _has_tcx() -> bool:
-    """A link at an interface that cannot be: a kernel with tcx misses the interface, one without the attach type."""
+def has_tcx() -> bool:
+    """Whether tc programs can be links: asked of an interface that cannot be, which a kernel with tcx then misses."""
     answer_next = bytes([0xB7, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF])
     program = syscall.program_load(_SCHED_CLS, answer_next + bytes([0x95, 0, 0, 0, 0, 0, 0, 0]))
     try:
@@ -90,7 +90,7 @@ def probe() -> list[Feature]:
     found = [
         _probe("cgroup2", (4, 5), "no flows of sockets", _has_cgroup2),
         _probe("ring buffer", (5, 8), "no flows at all", lambda: _has_map(_RING, 0, 0, 4096)),
-        _probe("tcx", (6, 6), "filters at clsact instead, which outlive a killed agent until the next start", _has_tcx),
+        _probe("tcx", (6, 6), "filters at clsact instead, which outlive a killed agent until the next start", has_tcx),
         _probe(
             "netns cookie in packet programs",
             (6, 13),

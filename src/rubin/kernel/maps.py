@@ -14,6 +14,7 @@ from rubin.kernel.syscall import bpf
 
 _LOOKUP, _UPDATE, _DELETE, _NEXT_KEY, _LOOKUP_BATCH = 1, 2, 3, 4, 24
 _PER_CPU = {5, 6, 10, 21}  # BPF_MAP_TYPE_PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, PERCPU_CGROUP_STORAGE
+_RING = 27
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -128,6 +129,7 @@ class Map:
         return np.frombuffer(b"".join(elements), np.uint64).reshape(self.max_entries, cpus, words)
 
     def memory_bytes(self) -> int:
-        """What the kernel charges for the map (fdinfo's memlock)."""
+        """What the kernel charges for the map (fdinfo's memlock; of rings it tells nothing before 6.4)."""
         with open(f"/proc/{os.getpid()}/fdinfo/{self.fd}") as file:
-            return next((int(line.split()[1]) for line in file if line.startswith("memlock:")), 0)
+            charged = next((int(line.split()[1]) for line in file if line.startswith("memlock:")), 0)
+        return max(charged, self.max_entries) if self.type == _RING else charged

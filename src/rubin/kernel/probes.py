@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rubin.errors import RubinError, UnsupportedError
-from rubin.kernel import btf, cgroups, features
+from rubin.kernel import btf, cgroups, features, privileges
 from rubin.kernel.attach import CGROUP, Links, run_iterator
 from rubin.kernel.interfaces import Interfaces
 from rubin.kernel.objects import COSTS, Capability, Objects
@@ -83,7 +83,10 @@ class Probes:
             self.watched = Watched(self.objects, self.interfaces, self.settings.interfaces)
         if not self.links.names and not self.watched:  # interfaces may still come
             reasons = "; ".join(sorted(set(self.refused.values())))
-            raise RubinError(f"nothing can be watched here: {reasons}", "see what the log says of each program")
+            way_on = "see what the log says of each program"
+            if privileges.SYS_ADMIN not in privileges.held():
+                way_on = "add CAP_SYS_ADMIN: kernels before 6.2 want it when a program asks for a function they lack"
+            raise RubinError(f"nothing can be watched here: {reasons}", way_on)
         self._attach_tracepoints()
         iterator = self.objects.program("rubin_owners")
         if iterator is not None:

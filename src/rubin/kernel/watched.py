@@ -37,7 +37,7 @@ class Watched:
         """What is attached: `rubin_ingress at eth0`, with `(clsact)` where it is a filter."""
         kind = "" if self._tcx else " (clsact)"
         programs = [program for program, _ in _DIRECTIONS if self._objects.program(program) is not None]
-        return [f"{program} at {found.name}{kind}" for found in self._watched.values() for program in programs]
+        return [f"{program} at {found.name}{kind}" for found in list(self._watched.values()) for program in programs]
 
     def adjust(self) -> None:
         """Attach to the interfaces that are new, forget those that have gone."""
