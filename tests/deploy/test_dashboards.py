@@ -9,28 +9,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from tests.flows import generate
-from tests.metrics.pages import everything
-from tests.metrics.test_against_hubble import any_flows
 
 from rubin.metrics.own import FIGURES, by_name, one
 from rubin.metrics.sink import Metrics, Settings
 from rubin.model.batch import Lost
 from rubin.model.enums import LostSource, TCPEvent
 from rubin.model.tables import Tables
+from tests.flows import generate
+from tests.metrics.pages import everything
+from tests.metrics.test_against_hubble import any_flows
 
 DASHBOARDS = sorted((Path(__file__).parents[2] / "deploy/grafana").glob("*.json"))
-ARTICLE = (
-    'sum by(source_app, destination_app, destination_namespace, source_namespace) (rate(hubble_flows_processed_total{'
-    'source_app="pod-a", destination_app="pod-b", source_namespace="default", destination_namespace="default"}'
+_PAIR = "sum by(source_app, destination_app, destination_namespace, source_namespace)"
+_DEFAULT = 'source_namespace="default", destination_namespace="default"'
+ARTICLE = {
+    f'{_PAIR} (rate(hubble_flows_processed_total{{source_app="pod-a", destination_app="pod-b", {_DEFAULT}}}'
     "[$__rate_interval]))",
-    'sum by(source_app, destination_app, destination_namespace, source_namespace) (rate(hubble_flows_processed_total{'
-    'source_app="pod-b", destination_app="pod-a"}[$__rate_interval]))',
+    f'{_PAIR} (rate(hubble_flows_processed_total{{source_app="pod-b", destination_app="pod-a"}}[$__rate_interval]))',
     'sum by(source_app) (rate(hubble_flows_to_world_total{source_app="test-connectivity", source_namespace="default"}'
     "[$__rate_interval]))",
     'sum by(destination_app) (rate(hubble_flows_processed_total{destination_namespace="default", '
     'destination_app="http-echo"}[$__rate_interval]))',
-)
+}
 # A scrape adds these to every series.
 SCRAPED = {"instance", "job"}
 
@@ -74,10 +74,14 @@ def test_grafana_can_load_it(path):
     assert variables[0] == "datasource"
     ids = [panel["id"] for panel in board["panels"]]
     assert len(set(ids)) == len(ids)
-    taken = set()
+    taken: set = set()
     for panel in board["panels"]:
         place = panel["gridPos"]
-        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
         assert place["x"] + place["w"] <= 24
         assert not cells & taken, f"{panel['title']} lies over another panel"
         taken |= cells
@@ -95,7 +99,7 @@ def test_no_two_dashboards_share_a_uid():
 
 def test_the_articles_queries_are_there_to_the_letter():
     every = [query for path in DASHBOARDS for query in queries(dashboard(path))]
-    assert set(ARTICLE) <= set(every)
+    assert set(every) >= ARTICLE
 
 
 _SELECTOR = re.compile(r"\b((?:hubble|rubin)_\w+)(?:\{([^}]*)\})?")
@@ -141,5 +145,7 @@ def test_prometheus_understands_every_query(tmp_path):
     ]
     file = tmp_path / "rules.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "dashboards", "rules": rules}]}))
-    found = subprocess.run(["promtool", "check", "rules", str(file)], capture_output=True, text=True, timeout=60)
+    found = subprocess.run(
+        ["promtool", "check", "rules", str(file)], capture_output=True, text=True, timeout=60, check=False
+    )
     assert found.returncode == 0, found.stdout + found.stderr

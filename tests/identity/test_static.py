@@ -1,3 +1,4 @@
+import contextlib
 import os
 from pathlib import Path
 
@@ -91,7 +92,10 @@ def test_services_nodes_and_networks_read_as_in_hubble():
         ("[[pods]]\nlabels = {}", ["an entry has no name", "line 1"]),
         ('[[pods]]\nname = "a"\nadresses = []', ["'adresses' does not exist", "line 3", "addresses"]),
         ('[[pods]]\nname = "a"\naddresses = "10.0.0.1"', ["'addresses' must be a list", "line 3"]),
-        ('[[pods]]\nname = "a"\naddresses = ["10.0.0.300"]', ["'10.0.0.300' in addresses is not an IP address", "line 3"]),
+        (
+            '[[pods]]\nname = "a"\naddresses = ["10.0.0.300"]',
+            ["'10.0.0.300' in addresses is not an IP address", "line 3"],
+        ),
         ('[[pods]]\nname = "a"\naddresses = ["fe80::1%eth0"]', ["is not an IP address"]),
         ('[[pods]]\nname = "a"\ncidrs = ["10.0.0.0/40"]', ["is not a CIDR", "line 3"]),
         ('[[pods]]\nname = "a"\ncgroups = ["pods"]', ["is not a path"]),
@@ -111,10 +115,8 @@ def test_an_error_names_the_line_and_a_way_on(text, words):
 
 @given(st.text(max_size=60))
 def test_whatever_the_file_holds_it_is_read_or_refused(text):
-    try:
+    with contextlib.suppress(UsageError):
         facts_in(text, "names.toml")
-    except UsageError:
-        pass
 
 
 @given(
@@ -128,10 +130,8 @@ def test_whatever_the_file_holds_it_is_read_or_refused(text):
 def test_whatever_stands_under_a_known_key_is_read_or_refused(value, key):
     from rubin.identity.names_file import _File
 
-    try:
+    with contextlib.suppress(UsageError):
         list(_File("", "names.toml", {key: value}).facts())
-    except UsageError:
-        pass
 
 
 def test_a_changed_file_is_read_again_and_a_broken_one_leaves_the_last_names(tmp_path: Path):

@@ -2,13 +2,13 @@ import os
 
 import numpy as np
 import pytest
-from tests.flows import flows, generate
 
 from rubin.identity.facts import HOST, WORLD, Address, Cgroup, Fact, Interface, Network, NetworkNamespace
 from rubin.identity.scopes import Namespaces
 from rubin.identity.table import Names
 from rubin.model.batch import FlowBatch
 from rubin.model.tables import Endpoint, Link, Process, Tables
+from tests.flows import flows, generate
 
 
 class Told:
@@ -230,7 +230,9 @@ def test_a_flood_of_addresses_is_answered_and_not_remembered():
 
 
 def test_the_whole_column_is_named_as_row_by_row():
-    told = Told(*(at(f"10.0.{i // 250}.{i % 250 + 1}", f"p{i}") for i in range(300)), Fact(Network("10.0.0.0/16"), pod("net")))
+    told = Told(
+        *(at(f"10.0.{i // 250}.{i % 250 + 1}", f"p{i}") for i in range(300)), Fact(Network("10.0.0.0/16"), pod("net"))
+    )
     names = Names([told])
     batch = generate(2_000)
     bare = FlowBatch({name: batch[name] for name in batch.names() if not name.endswith("_endpoint")}, batch.tables)

@@ -76,7 +76,9 @@ def _word(row, side, identifier):
         "pod-name": end.pod_name,
         "dns": ",".join(end.names),
         "ip": row.ip(side),
-        "reserved-identity": "reserved:kube-apiserver" if "reserved:kube-apiserver" in reserved else (reserved or [""])[0],
+        "reserved-identity": "reserved:kube-apiserver"
+        if "reserved:kube-apiserver" in reserved
+        else (reserved or [""])[0],
         "workload": f"{end.namespace}/{workload}" if end.namespace and workload else workload,
         "workload-name": workload,
         "app": _app(end),
@@ -195,7 +197,7 @@ RULES = {
 
 def counted(batch, name, options=None, flags=()):
     """The series of a metric after these flows: {frozenset of labels: count}."""
-    series = Counter()
+    series: Counter = Counter()
     for at in range(len(batch)):
         row = Row(batch, at)
         for labels in RULES[name][1](row, flags):

@@ -4,25 +4,29 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.metrics.hubble import RULES, counted
-from tests.metrics.pages import samples
 
 from rubin.metrics.configuration import Configuration, metric
 from rubin.metrics.options import IDENTIFIERS, LABELS
 from rubin.metrics.sink import Metrics, Settings
 from rubin.model.batch import FlowBatch
 from rubin.model.tables import DNS, HTTP, Contents, Endpoint, Tables, Workload
+from tests.metrics.hubble import RULES, counted
+from tests.metrics.pages import samples
 
 _ENDPOINTS = (
     Endpoint(identity=2, labels=("reserved:world",)),
     Endpoint(identity=1, labels=("reserved:host",)),
     Endpoint(identity=7, labels=("reserved:kube-apiserver", "reserved:remote-node")),
     Endpoint(1, 300, "", "shop", ("k8s:app=", "k8s:app=b", "k8s:k8s-app=c"), "b-1", (Workload("b", "StatefulSet"),)),
-    Endpoint(2, 301, "", "", ("k8s:app.kubernetes.io/name=q\"uo\\te\n",), "a", (), ("x.example", "y.example")),
+    Endpoint(2, 301, "", "", ('k8s:app.kubernetes.io/name=q"uo\\te\n',), "a", (), ("x.example", "y.example")),
     Endpoint(3, 302, "", "default", (), "", (Workload("w", ""),)),
     Endpoint(4, 303, "", "default", ("cidr:10.0.0.0/8", "reserved:world-ipv4"), ""),
 )
-_CONTENTS = (Contents(l7_type=1, dns=DNS("x.example")), Contents(l7_type=1, http=HTTP(method="GET")), Contents(l7_type=1))
+_CONTENTS = (
+    Contents(l7_type=1, dns=DNS("x.example")),
+    Contents(l7_type=1, http=HTTP(method="GET")),
+    Contents(l7_type=1),
+)
 
 _RANGES = {
     "verdict": range(8),
@@ -61,11 +65,7 @@ _contexts = st.fixed_dictionaries(
     {},
     optional={
         "labelsContext": st.lists(st.sampled_from(LABELS), min_size=1, unique=True),
-        **{
-            f"{side}{when}Context": _chain
-            for side in ("source", "destination")
-            for when in ("", "Egress", "Ingress")
-        },
+        **{f"{side}{when}Context": _chain for side in ("source", "destination") for when in ("", "Egress", "Ingress")},
     },
 )
 
@@ -100,7 +100,8 @@ def test_the_order_of_the_labels_is_hubbles(name):
 
 def test_counts_go_on_through_new_tables_and_small_batches():
     options = {"labelsContext": ["source_app", "destination_ip"]}
-    metrics, total = serving("flow", options), {}
+    metrics = serving("flow", options)
+    total: dict = {}
     for seed in range(5):
         batch = any_flows(seed, 300, Tables())
         for start in range(0, 300, 37):

@@ -1,11 +1,11 @@
 import numpy as np
-from tests.flows import flows, generate
-from tests.metrics.pages import labelled, samples
 
 from rubin.metrics.handlers.kernel_drops import Words
 from rubin.metrics.sink import Metrics, Settings
 from rubin.model.batch import FlowBatch
 from rubin.model.tables import Process, Tables
+from tests.flows import flows, generate
+from tests.metrics.pages import labelled, samples
 
 OURS = "traffic:sourceContext=pod kernel-drops:sourceContext=pod tcp-connect tcp-retransmits tcp-resets"
 
@@ -19,7 +19,13 @@ def seen(batch, text=OURS):
 def test_they_are_there_without_being_asked_for_with_the_articles_labels():
     page = seen(generate(1_000), "")
     (labels, *_) = samples(page, "rubin_bytes_total")
-    assert set(dict(labels)) == {"protocol", "source_namespace", "source_app", "destination_namespace", "destination_app"}
+    assert set(dict(labels)) == {
+        "protocol",
+        "source_namespace",
+        "source_app",
+        "destination_namespace",
+        "destination_app",
+    }
 
 
 def test_kernel_drops_are_counted_by_packets_reason_and_process():

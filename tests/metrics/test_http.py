@@ -17,7 +17,9 @@ PAGE = b"a 1\n" * 2_000
 
 @contextmanager
 def serving(**settings):
-    server = Server(Settings(**{"listen": "127.0.0.1:0", **settings}), lambda open_metrics: b"open" if open_metrics else PAGE)
+    server = Server(
+        Settings(**{"listen": "127.0.0.1:0", **settings}), lambda open_metrics: b"open" if open_metrics else PAGE
+    )
     server.start()
     try:
         yield server
@@ -147,11 +149,23 @@ pytestmark_tls = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl
 def certify(folder, name, authority=None):
     """A key and a certificate for localhost, signed by itself or by an authority."""
     key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-               "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]  # fmt: skip
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    command += ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
     if authority:
-        command += ["-CA", folder / f"{authority}.pem", "-CAkey", folder / f"{authority}.key",
-                    "-addext", "basicConstraints=critical,CA:FALSE"]  # fmt: skip
+        command += ["-CA", str(folder / f"{authority}.pem"), "-CAkey", str(folder / f"{authority}.key")]
+        command += ["-addext", "basicConstraints=critical,CA:FALSE"]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     return str(certificate), str(key)
 

@@ -1,12 +1,12 @@
 import numpy as np
-from tests.flows import flows, generate
-from tests.metrics.pages import labelled, samples
 
 from rubin.metrics.configuration import parse
 from rubin.metrics.sink import Metrics, Settings
 from rubin.model.batch import FlowBatch, Lost, empty
 from rubin.model.enums import LostSource
 from rubin.model.tables import Endpoint, Tables
+from tests.flows import flows, generate
+from tests.metrics.pages import labelled, samples
 
 FLOWS = "hubble_flows_processed_total"
 
@@ -73,7 +73,9 @@ def test_a_full_metric_lets_idle_series_go_sooner():
 
 def test_a_flood_of_addresses_and_ports_is_bounded_and_every_flow_accounted_for():
     now = [0.0]
-    metrics = metrics_of("port-distribution:labelsContext=source_ip,destination_ip flow:sourceContext=ip", now, series_limit=500)
+    metrics = metrics_of(
+        "port-distribution:labelsContext=source_ip,destination_ip flow:sourceContext=ip", now, series_limit=500
+    )
     rng, tables, total = np.random.default_rng(1), Tables(), 0
     for _ in range(30):
         now[0] += 40
@@ -157,7 +159,9 @@ def test_a_pod_that_came_back_keeps_its_series():
 def test_losses_are_counted_by_hubbles_source_and_by_our_place():
     metrics = metrics_of("")
     metrics.observe(empty(lost=(Lost(LostSource.PERF_EVENT_RING_BUFFER, 5, 1, place="ring:sockets"),)))
-    metrics.note_lost([Lost(LostSource.HUBBLE_RING_BUFFER, 2, 1), Lost(LostSource.PERF_EVENT_RING_BUFFER, 1, 1, place="sweep")])
+    metrics.note_lost(
+        [Lost(LostSource.HUBBLE_RING_BUFFER, 2, 1), Lost(LostSource.PERF_EVENT_RING_BUFFER, 1, 1, place="sweep")]
+    )
     page = metrics.exposition()
     assert samples(page, "hubble_lost_events_total") == {
         labelled(source="perf_event_ring_buffer"): 6.0,

@@ -85,4 +85,5 @@ class _Group:
 
 def _keys(addresses: Iterable[str]) -> list[int]:
     halves = np.array([pair(address) for address in addresses], np.uint64).reshape(-1, 2)
-    return mix(halves[:, 0], halves[:, 1]).tolist()
+    keys: list[int] = mix(halves[:, 0], halves[:, 1]).tolist()
+    return keys

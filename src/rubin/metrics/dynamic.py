@@ -43,7 +43,8 @@ def read(text: str, origin: str, filters: Filters) -> tuple[Configuration, dict[
     entries = data.get("metrics", []) if isinstance(data, dict) else None
     if not isinstance(entries, list):
         raise UsageError(f"{origin} has no list of metrics", "metrics: [{name: flow}]")
-    metrics, selects = [], {}
+    metrics: list[Metric] = []
+    selects: dict[str, Select] = {}
     for number, entry in enumerate(entries, 1):
         where = f"{origin}: metric {number}"
         one = metric(_checked(entry, where)["name"], _context_options(entry, where))
@@ -81,7 +82,9 @@ def _context_options(entry: Mapping[str, Any], where: str) -> dict[str, list[str
 class Dynamic:
     """Keeps metrics as a file says. Raises RubinError where the file cannot be used at the start."""
 
-    def __init__(self, path: Path, metrics: Metrics, filters: Filters, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, path: Path, metrics: Metrics, filters: Filters, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._path, self._metrics, self._filters, self._clock = path, metrics, filters, clock
         self._hash = b""
         self.fault = ""

@@ -8,10 +8,11 @@ local receiver takes it (to-endpoint). It is counted
 - at a receiving socket, where its source is not an address that local sockets send from;
 - at an interface it leaves by, where neither its source nor its destination is such an address:
   what this machine forwards between others;
-- wherever no point is told (a capture file).
+- wherever flows know of no sockets at all (a capture file): it was taken at one place.
 
 Which addresses local sockets send from is learned from the to-stack rows themselves: a packet's own
-comes first. Drops and the remaining points are not counted.
+comes first. Drops and the remaining points are not counted; so what comes in for the host itself is
+seen by the socket vantage only.
 """
 
 import numpy as np
@@ -62,10 +63,12 @@ class Once:
         """Indices of the rows whose packets no other row tells of."""
         points = batch["trace_point"]
         moved = (batch["packets"] > 0) & (batch["verdict"] != Verdict.DROPPED)
+        if "socket_cookie" not in batch:
+            return np.flatnonzero(moved)
         sent = moved & (points == TracePoint.TO_STACK)
         sources = mix(batch["source_high"], batch["source_low"])
         self._senders.learn(sources[sent], now_s)
-        counted = sent | (moved & (points == TracePoint.UNKNOWN_POINT))
+        counted = sent.copy()
         arrived = moved & (points == TracePoint.TO_ENDPOINT)
         socket = batch["socket_cookie"] > 0
         self._mark(counted, arrived & socket, sources)
