@@ -23,13 +23,19 @@ DASHBOARDS = sorted((Path(__file__).parents[2] / "deploy/grafana").glob("*.json"
 _PAIR = "sum by(source_app, destination_app, destination_namespace, source_namespace)"
 _DEFAULT = 'source_namespace="default", destination_namespace="default"'
 ARTICLE = {
-    f'{_PAIR} (rate(hubble_flows_processed_total{{source_app="pod-a", destination_app="pod-b", {_DEFAULT}}}'
-    "[$__rate_interval]))",
+    (
+        f'{_PAIR} (rate(hubble_flows_processed_total{{source_app="pod-a", destination_app="pod-b", {_DEFAULT}}}'
+        "[$__rate_interval]))"
+    ),
     f'{_PAIR} (rate(hubble_flows_processed_total{{source_app="pod-b", destination_app="pod-a"}}[$__rate_interval]))',
-    'sum by(source_app) (rate(hubble_flows_to_world_total{source_app="test-connectivity", source_namespace="default"}'
-    "[$__rate_interval]))",
-    'sum by(destination_app) (rate(hubble_flows_processed_total{destination_namespace="default", '
-    'destination_app="http-echo"}[$__rate_interval]))',
+    (
+        'sum by(source_app) (rate(hubble_flows_to_world_total{source_app="test-connectivity", source_namespace="default"}'
+        "[$__rate_interval]))"
+    ),
+    (
+        'sum by(destination_app) (rate(hubble_flows_processed_total{destination_namespace="default", '
+        'destination_app="http-echo"}[$__rate_interval]))'
+    ),
 }
 # A scrape adds these to every series.
 SCRAPED = {"instance", "job"}
