@@ -54,6 +54,7 @@ class _MessageWriter:
         self._fields: dict[int, tuple[int, str, _Writer]] = {}
         self._repeats = descriptor.full_name in _REPEATING
         self._kept: dict[bytes, str] = {}
+        self._empty = [""] * len(descriptor.fields)
 
     def __call__(self, message: Message) -> str:
         if not self._repeats:
@@ -67,14 +68,14 @@ class _MessageWriter:
         return made
 
     def _text(self, message: Message) -> str:
-        parts = []
+        places = self._empty.copy()
         for field, value in message.ListFields():
             found = self._fields.get(field.number)
             if found is None:
                 found = self._fields[field.number] = field.index, f'"{field.name}":', _field_writer(field)
-            parts.append((found[0], found[1] + found[2](value)))
-        parts.sort()
-        return "{" + ",".join([part for _, part in parts]) + "}"
+            index, name, write = found
+            places[index] = name + write(value)
+        return "{" + ",".join(filter(None, places)) + "}"
 
 
 def _field_writer(field: FieldDescriptor) -> _Writer:
@@ -109,6 +110,7 @@ def _time(value: Any) -> str:
     return _rfc3339(value.seconds, value.nanos)
 
 
+@lru_cache(64)  # a response says its flow's again
 def _rfc3339(seconds: int, nanos: int) -> str:
     digits = f"{nanos:09d}"
     while digits.endswith("000"):
