@@ -201,6 +201,7 @@ def test_closing_twice_and_before_iterating_does_no_harm() -> None:
     live.close()
     live.stop()
     assert list(live) == []
+    assert live.status().records_read == 0
 
 
 def test_closing_in_the_middle_of_the_iteration_ends_it() -> None:

@@ -175,8 +175,9 @@ class Live:
         self.stop()
         if self._iterating != threading.get_ident():
             self._rested.wait()
-        self._closed = True
         self._costs.end()
+        self._last_status = self.status()
+        self._closed = True
         self.probes.close()
         self._ring.close()
         os.close(self._stopping)
@@ -197,7 +198,9 @@ class Live:
         )
 
     def status(self) -> LiveStatus:
-        """The facts as they are now; not after `close`."""
+        """The facts as they are now, after `close` as they were then."""
+        if self._closed:
+            return self._last_status
         objects = self.probes.objects
         return LiveStatus(
             capabilities=(*self.probes.capabilities(), *self._own_capabilities()),
