@@ -76,7 +76,7 @@ def _floor() -> Iterator[list[int]]:
     with ExitStack() as stack:
         root = os.open(cgroups.mount(), os.O_RDONLY)
         stack.callback(os.close, root)
-        numbers = []
+        numbers: list[int] = []
         for direction in (syscall.CGROUP_INET_INGRESS, syscall.CGROUP_INET_EGRESS):
             known = set(syscall.program_ids())
             program = syscall.program_load(_CGROUP_SKB, _PASS)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rubin.model.batch import FlowBatch, Lost
+from rubin.model.columns import ROW_BYTES
 from rubin.model.enums import LostSource
 from rubin.model.tables import Tables
 from rubin.store import segment
@@ -125,4 +126,4 @@ def test_readers_beside_the_writer_see_whole_rows_in_order():
 
 def test_a_flow_takes_at_most_160_bytes():
     batch = generate(10)
-    assert sum(batch[name].itemsize for name in batch.names()) <= segment.ROW_BYTES <= 155
+    assert sum(batch[name].itemsize for name in batch.names()) <= ROW_BYTES <= 155
