@@ -118,6 +118,7 @@ def test_filters_that_a_killed_agent_left_are_replaced(objects: Objects) -> None
     netlink = Netlink()
     for egress, program in ((False, "rubin_ingress"), (True, "rubin_egress")):
         clsact.attach(netlink, 1, objects.programs()[program], program, egress)
+    assert clsact.remove_ours_here() == 2
     interfaces = Interfaces()
     watched = Watched(objects, interfaces, ("lo",), tcx=False)
     assert watched.refused == {}

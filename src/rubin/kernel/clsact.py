@@ -109,3 +109,12 @@ def remove_ours(netlink: Netlink) -> int:
     for found in ours:
         remove(netlink, found)
     return len(ours)
+
+
+def remove_ours_here() -> int:
+    """`remove_ours` in this network namespace. Raises OSError."""
+    netlink = Netlink()
+    try:
+        return remove_ours(netlink)
+    finally:
+        netlink.close()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rubin.errors import RubinError, UnsupportedError
-from rubin.kernel import btf, cgroups, features, privileges
+from rubin.kernel import btf, cgroups, clsact, features, privileges
 from rubin.kernel.attach import CGROUP, Links, run_iterator
 from rubin.kernel.interfaces import Interfaces
 from rubin.kernel.objects import COSTS, Capability, Objects
@@ -77,6 +77,7 @@ class Probes:
         }
 
     def _attach(self) -> None:
+        clsact.remove_ours_here()  # what a killed agent left, whatever we watch ourselves
         if "sockets" in self.settings.vantages:
             self._attach_sockets()
         if "interfaces" in self.objects.loaded:

@@ -21,7 +21,7 @@ class Watched:
     """The interfaces that match the patterns, attached to; `refused` says where it could not be, and why."""
 
     def __init__(self, objects: Objects, interfaces: Interfaces, patterns: tuple[str, ...], tcx: bool = True) -> None:
-        """Removes what a killed agent left at clsact, then attaches. `tcx`: try links first. Raises OSError."""
+        """Attaches. `tcx`: try links first. Raises OSError."""
         self._objects, self._interfaces, self._patterns = objects, interfaces, patterns
         self._links = Links()
         self._watched: dict[int, Interface] = {}
@@ -29,7 +29,6 @@ class Watched:
         self._tcx = tcx
         self._gone: deque[int] = deque()  # their kinds are still there, for counts that are swept later
         self.refused: dict[str, str] = {}
-        clsact.remove_ours(self._netlink)
         self.adjust()
 
     @property
