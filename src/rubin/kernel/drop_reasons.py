@@ -46,8 +46,8 @@ NEAREST: dict[R, tuple[str, ...]] = {
         *("TCP_AUTH_HDR", "TCP_MD5NOTFOUND", "TCP_MD5UNEXPECTED", "TCP_MD5FAILURE"),
         *("TCP_AONOTFOUND", "TCP_AOUNEXPECTED", "TCP_AOKEYNOTFOUND", "TCP_AOFAILURE", "PSP_INPUT", "PSP_OUTPUT"),
     ),
-    # "Fragmentation needed" is how Hubble prints 136, whatever its name
-    R.CT_MISSING_TCP_ACK_FLAG: ("PKT_TOO_BIG",),
+    # 136 is printed as "Fragmentation needed" nowadays, but its name in JSON is still another one
+    R.IP_FRAGMENTATION_NOT_SUPPORTED: ("PKT_TOO_BIG",),
     R.FIRST_LOGICAL_DATAGRAM_FRAGMENT_NOT_FOUND: ("FRAG_REASM_TIMEOUT", "FRAG_TOO_FAR", "DUP_FRAG"),
     R.TTL_EXCEEDED: ("TCP_MINTTL",),
     # a shaper's choice
