@@ -29,8 +29,8 @@ ARTICLE = {
     ),
     f'{_PAIR} (rate(hubble_flows_processed_total{{source_app="pod-b", destination_app="pod-a"}}[$__rate_interval]))',
     (
-        'sum by(source_app) (rate(hubble_flows_to_world_total{source_app="test-connectivity", source_namespace="default"}'
-        "[$__rate_interval]))"
+        "sum by(source_app) (rate(hubble_flows_to_world_total{"
+        'source_app="test-connectivity", source_namespace="default"}[$__rate_interval]))'
     ),
     (
         'sum by(destination_app) (rate(hubble_flows_processed_total{destination_namespace="default", '

@@ -19,15 +19,16 @@ def distinct(keys: U64) -> tuple[U64, I64]:
     return ordered[starts], np.diff(starts, append=len(ordered))[:, None]
 
 
-def grouped(keys: U64, amounts: Sequence[I64]) -> tuple[U64, I64]:
-    """The distinct keys in ascending order, and (u, width) the sums of the `width` columns of amounts of each."""
+def grouped(keys: U64, amounts: Sequence[I64]) -> tuple[U64, I64, I64]:
+    """The distinct keys in ascending order, (u, width) sums of the columns of amounts, (u,) how many rows each has."""
     order = np.argsort(keys)
     ordered = keys[order]
     starts = _starts(ordered)
     if not len(starts):
-        return ordered, np.zeros((0, len(amounts)), np.int64)
+        return ordered, np.zeros((0, len(amounts)), np.int64), starts
     # column by column: three times as fast as rows of amounts
-    return ordered[starts], np.column_stack([np.add.reduceat(column[order], starts) for column in amounts])
+    sums = np.column_stack([np.add.reduceat(column[order], starts) for column in amounts])
+    return ordered[starts], sums, np.diff(starts, append=len(ordered))
 
 
 def _starts(ordered: U64) -> I64:

@@ -28,6 +28,7 @@ _DESTINATION = SHAPE_BITS + 2
 _SOURCE = _DESTINATION + _SIDE_BITS
 _GAP = "\0"  # stands where an address will; no word of an endpoint is this
 _MASK = np.uint64(_SIDE_MASK)
+_SLOTS = 16_384  # sparse: finding takes half as long as in a table that is half full
 _FEW = 4096  # sides: below this nothing is gained by forgetting some
 _TOO_MANY = 0  # the code of all sides beyond the limit
 
@@ -42,7 +43,7 @@ class Side:
         self._codes: Lookup[Endpoint] = Lookup("endpoints", self._endpoint_code)
         self._without_address: Lookup[Endpoint] = Lookup("endpoints", self._pattern)
         self._patterns: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}
-        self._addresses = Codes()
+        self._addresses = self._no_addresses()
         self.values: list[tuple[str, ...]] = [()]
         self._by_values: dict[tuple[str, ...], int] = {}
 
@@ -95,6 +96,9 @@ class Side:
             return 0
         return self._patterns.setdefault((with_gap, without), len(self._patterns) + 1)
 
+    def _no_addresses(self) -> Codes:
+        return Codes(_SLOTS if self._asks_address else 2)
+
     def _code(self, values: tuple[str, ...]) -> int:
         code = self._by_values.get(values)
         if code is None:
@@ -114,7 +118,7 @@ class Side:
         self._codes.clear()
         self._without_address.clear()
         self._patterns.clear()
-        self._addresses = Codes()
+        self._addresses = self._no_addresses()
         return moved
 
 

@@ -18,6 +18,7 @@ Values = Callable[[int], tuple[str, ...]]
 
 _TOGETHER = 65_536  # rows
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
+_SPECIAL = frozenset('\\\n"')
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Labelled:
         self.sums = Sums(width, room.series)
         names = (*contexts.names, *labels) if own_last else (*labels, *contexts.names)
         self._own_last, self._values = own_last, values
-        self._names = names
+        self._names, self._form = names, ",".join(f'{name}="%s"' for name in names)
         self._clock = room.clock
         self._pending: list[tuple[npt.NDArray[Any], ...]] = []
         self._pending_rows, self._noted_s = 0, 0
@@ -96,7 +97,10 @@ class Labelled:
         return list(written.values())
 
     def _written_out(self, key: int, texts: Texts) -> str:
-        return written(self._names, self.words(key, texts))
+        words = self.words(key, texts)
+        if not _SPECIAL.isdisjoint("".join(words)):
+            words = tuple(word.translate(_ESCAPES) for word in words)
+        return self._form % words
 
     def _read(self, cells: Cells, texts: Texts) -> tuple[list[str], I64]:
         """Label texts and (s, width) sums; keys that read alike are one series."""
@@ -167,8 +171,7 @@ class Counters(Labelled):
         if not columns:
             unique, counts = distinct(keys)
             return unique, counts, counts[:, 0]
-        unique, sums = grouped(keys, [*columns, np.ones(len(keys), np.int64)])
-        return unique, sums[:, :-1], sums[:, -1]
+        return grouped(keys, columns)
 
     def read(self) -> Callable[[], Iterator[Family]]:
         """Copy what is counted; the families are written out when the copy is called, on any thread."""
@@ -205,11 +208,11 @@ class Histogram(Labelled):
         self._later(keys | classes.astype(np.uint64), microseconds.astype(np.int64))
 
     def _summed(self, keys: U64, columns: Sequence[I64]) -> tuple[U64, I64, I64]:
-        in_class, sums = grouped(keys, [*columns, np.ones(len(keys), np.int64)])
+        in_class, sums, counts = grouped(keys, columns)
         rows = np.zeros((len(_ENDS) + 1, len(in_class)), np.int64)
-        rows[in_class & np.uint64(SHAPE_MASK), np.arange(len(in_class))] = sums[:, 1]
+        rows[in_class & np.uint64(SHAPE_MASK), np.arange(len(in_class))] = counts
         rows[-1] = sums[:, 0]
-        unique, summed = grouped(in_class & ~np.uint64(SHAPE_MASK), list(rows))
+        unique, summed, _ = grouped(in_class & ~np.uint64(SHAPE_MASK), list(rows))
         return unique, summed, summed[:, :-1].sum(axis=1)
 
     def read(self) -> Callable[[], Iterator[Family]]:
