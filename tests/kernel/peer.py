@@ -1,7 +1,7 @@
 """A process of its own that makes traffic on the loopback: `python peer.py WHAT [NUMBER]`; prints JSON.
 
 tcp BYTES: a connection over which BYTES go one way. udp NUMBER: datagrams of 100 bytes from one socket
-to another. flood NUMBER: datagrams to as many ports, whether anyone is there or not.
+to another. old BYTES: a connection that says where it is, and sends when told to. flood NUMBER: datagrams to as many ports, whether anyone is there or not.
 """
 
 import json
@@ -43,6 +43,20 @@ def udp(number: int) -> dict[str, int]:
         return {"source_port": here.getsockname()[1], "destination_port": there.getsockname()[1], "sent": number}
 
 
+def old(size: int) -> dict[str, int]:
+    server = socket.create_server(("127.0.0.1", 0))
+    with socket.create_connection(server.getsockname()) as client, server.accept()[0] as accepted:
+        ports = {"source_port": client.getsockname()[1], "destination_port": server.getsockname()[1]}
+        print(json.dumps({**ports, "pid": os.getpid()}), flush=True)
+        sys.stdin.readline()
+        client.sendall(bytes(size))
+        accepted.recv(size, socket.MSG_WAITALL)
+        accepted.sendall(b"thanks")
+        client.recv(6)
+    server.close()
+    return ports
+
+
 def flood(number: int) -> dict[str, int]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
         for count in range(number):
@@ -52,5 +66,5 @@ def flood(number: int) -> dict[str, int]:
 
 if __name__ == "__main__":
     begun_ns = time.time_ns()
-    said = {"tcp": tcp, "udp": udp, "flood": flood}[sys.argv[1]](int(sys.argv[2]))
+    said = {"tcp": tcp, "udp": udp, "old": old, "flood": flood}[sys.argv[1]](int(sys.argv[2]))
     print(json.dumps({**said, "pid": os.getpid(), "begun_ns": begun_ns, "ended_ns": time.time_ns()}), flush=True)

@@ -120,6 +120,23 @@ def test_a_connection_is_told_with_addresses_owner_time_and_direction(watching: 
     assert (flows["time_ns"] <= said["ended_ns"] + 1_000_000).all()
 
 
+def test_a_connection_older_than_the_agent_has_its_owner_and_its_opener() -> None:
+    command = [sys.executable, str(HERE / "peer.py"), "old", "1000"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        said = json.loads(process.stdout.readline())
+        with watch() as watching:
+            process.stdin.write(b"go\n")
+            process.stdin.close()
+            flows = between(watching.until(lambda flows: bool((between(flows, said)["tcp_flags"] & 1).any())), said)
+    assert {owner.pid for owner in flows.rows("process")} <= {said["pid"], 0}
+    assert said["pid"] in {owner.pid for owner in flows.rows("process")}
+    known = flows.take(flows["is_reply"] >= 0)  # the client's side learns it from the listener's
+    assert len(known)
+    assert (known["is_reply"] == (known["source_port"] == said["destination_port"])).all()
+
+
 def test_a_flow_is_visible_within_200_ms(watching: Watching) -> None:
     late = []
     for _ in range(10):
