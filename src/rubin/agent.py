@@ -1,12 +1,13 @@
 """The agent: the only place where the rooms meet. Construction, no logic."""
 
+import json
 import logging
 import resource
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -22,8 +23,13 @@ from rubin.identity.local import Local
 from rubin.identity.static import Static
 from rubin.identity.table import Names
 from rubin.metrics import http, own, sink
+from rubin.metrics.configuration import Configuration
+from rubin.metrics.dynamic import Dynamic
+from rubin.model.batch import FlowBatch
+from rubin.model.filter import Filters
 from rubin.sources.live import Live, LiveSettings, LiveStatus
 from rubin.store.ring import Ring
+from rubin.wire.filters import filter_from_json
 
 # numpy lets go of the GIL in every larger operation, and takes it back only when the other thread has had its
 # interval: with Python's 5 ms the line waits a second a batch while a client reads flat out (`bench api`, combined).
@@ -47,6 +53,12 @@ class AgentSettings:
     """host:port of /metrics; "" for none."""
     metrics: str = sink.DEFAULT
     """Metrics with their options, as Hubble's flag or Helm's list."""
+    dynamic_metrics_config_path: str = ""
+    """YAML file of metrics as Hubble's, looked at every ten seconds, instead of `metrics`."""
+    metrics_series_limit: int = sink.Settings.series_limit
+    metrics_server_tls_cert_file: str = ""
+    metrics_server_tls_key_file: str = ""
+    metrics_server_tls_client_ca_files: str = ""
     names: str = ""
     """TOML file of names for addresses, networks, interfaces, cgroups and namespaces."""
     vantage: str = "sockets"
@@ -77,6 +89,15 @@ class AgentSettings:
         """As Hubble writes it: `cluster/node`, without the cluster where that is "default"."""
         name = self.node_name or socket.gethostname()
         return name if self.cluster_name in ("", "default") else f"{self.cluster_name}/{name}"
+
+    def of_metrics_server(self) -> http.Settings:
+        """The part of `metrics.http`."""
+        return http.Settings(
+            self.metrics_address,
+            self.metrics_server_tls_cert_file,
+            self.metrics_server_tls_key_file,
+            self.metrics_server_tls_client_ca_files,
+        )
 
     def of_live(self) -> LiveSettings:
         """The part of `sources.live`."""
@@ -118,7 +139,10 @@ class Agent:
         self._started = time.monotonic()
         self._settings = settings
         self.account = pipeline.Account()
-        self.metrics = sink.Metrics(sink.Settings(settings.metrics))
+        dynamic = settings.dynamic_metrics_config_path
+        counting = sink.Settings(settings.metrics, settings.metrics_series_limit)
+        self.metrics = sink.Metrics(counting, Configuration() if dynamic else None)
+        self._dynamic = Dynamic(Path(dynamic), self.metrics, _select) if dynamic else None
         static: list[Provider] = [Static(Path(settings.names))] if settings.names else []
         self.names = Names([*static, Local()], gone=self.metrics.gone)
         self.ring = Ring(settings.ring_capacity)
@@ -130,7 +154,8 @@ class Agent:
         server.start()
         stack.callback(server.close)
         if settings.metrics_address:
-            page = http.Server(http.Settings(settings.metrics_address), self.metrics.exposition)
+            page = http.Server(settings.of_metrics_server(), self.metrics.exposition)
+            self.metrics.own.add_families(page.requests.families)
             page.start()
             stack.callback(page.close)
         self._give_figures()
@@ -138,8 +163,13 @@ class Agent:
     def run(self) -> None:
         """The line, until the source ends."""
         stages = [("identify", self.names.identify)]
-        sinks = [("store", self.ring.append), ("metrics", self.metrics.observe)]
+        sinks = [("store", self.ring.append), ("metrics", self._count)]
         pipeline.run(self.live, stages, sinks, self.account)
+
+    def _count(self, batch: FlowBatch) -> None:
+        if self._dynamic:
+            self._dynamic.poll()
+        self.metrics.observe(batch)
 
     def status(self) -> Mapping[str, Any]:
         """What `rubin status` prints below Hubble's numbers: names carry units, groups are mappings."""
@@ -173,6 +203,14 @@ class Agent:
 
     def _fills(self) -> Iterable[tuple[str, float]]:
         return [("kernel", self.live.status().ring_fill), ("flows", self.ring.held_flows / self.ring.capacity)]
+
+
+def _select(include: Sequence[Mapping[str, Any]], exclude: Sequence[Mapping[str, Any]]) -> sink.Select:
+    """The mask of filters written as Hubble's FlowFilter in JSON. Raises UsageError."""
+    from rubin.wire.cel import compile_cel  # 20 MB that most agents never need
+
+    allow, deny = ([filter_from_json(json.dumps(one)) for one in filters] for filters in (include, exclude))
+    return Filters(allow, deny, compile_cel).mask
 
 
 def _kernel(live: LiveStatus) -> dict[str, Any]:
