@@ -17,7 +17,8 @@ from tools.dev.say import BUILD, ROOT, Stop, say
 MEMORY = "3G"
 POLL_S = 0.3
 # virtme-ng gives the guest this machine's files without a cache, so that every page of every library is fetched
-# again each time. Here they come once more, cached (nobody writes them meanwhile), and the command runs on these.
+# again each time. Here they come once more, cached, and the command runs on these; but for the tree itself, which
+# somebody may be writing: a cache that believes an old length cuts files off.
 FILES = (
     "-fsdev local,id=files,path=/,security_model=none,readonly=on,multidevs=remap "
     "-device virtio-9p-pci,fsdev=files,mount_tag=files"
@@ -28,7 +29,9 @@ files=/run/files
 mkdir -p $files
 mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose files $files
 for folder in dev proc sys; do mount --rbind /$folder $files/$folder; done
-for folder in /tmp /run {build}; do mount --bind $folder $files$folder; done
+mkdir -p /run/venv && mount --bind $files{root}/.venv /run/venv
+for folder in /tmp /run {root} {build}; do mount --bind $folder $files$folder; done
+mount --bind /run/venv $files{root}/.venv
 exec chroot $files sh -c 'cd "$0" && exec "$@"' {root} {command}
 """
 
