@@ -17,6 +17,7 @@ from rubin import __version__, pipeline
 from rubin.api.exports import Exports
 from rubin.api.flowlogs import ExportSettings, duration_s
 from rubin.api.listen import ListenSettings
+from rubin.api.selection import compiled
 from rubin.api.server import Server, ServerThread
 from rubin.identity.facts import Provider
 from rubin.identity.local import Local
@@ -207,10 +208,8 @@ class Agent:
 
 def _select(include: Sequence[Mapping[str, Any]], exclude: Sequence[Mapping[str, Any]]) -> sink.Select:
     """The mask of filters written as Hubble's FlowFilter in JSON. Raises UsageError."""
-    from rubin.wire.cel import compile_cel  # 20 MB that most agents never need
-
     allow, deny = ([filter_from_json(json.dumps(one)) for one in filters] for filters in (include, exclude))
-    return Filters(allow, deny, compile_cel).mask
+    return (compiled(allow, deny) or Filters((), ())).mask
 
 
 def _kernel(live: LiveStatus) -> dict[str, Any]:
