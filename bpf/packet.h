@@ -338,3 +338,28 @@ __noinline int parse(struct __sk_buff *skb, __u32 offset, __u32 ethertype, struc
 	count_segments(skb, packet, packet->offset - offset + transport);
 	return PARSED;
 }
+
+/* The same for most packets of sockets, in a tenth of the instructions: IPv4 without options and
+ * fragments, TCP or UDP; addresses, ports and flags only. */
+static __always_inline bool parse_plain(struct __sk_buff *skb, struct packet *packet)
+{
+	struct {
+		struct ipv4_header ip;
+		struct tcp_header tcp;
+	} *plain = (void *)(long)skb->data;
+
+	if ((void *)(plain + 1) > (void *)(long)skb->data_end || plain->ip.version_length != 0x45 ||
+	    plain->ip.fragment & bpf_htons(MORE_FRAGMENTS | FRAGMENT_OFFSET))
+		return false;
+	if (plain->ip.protocol == IPPROTO_TCP)
+		packet->flags = bpf_ntohs(plain->tcp.flags) & TCP_FLAGS;
+	else if (plain->ip.protocol != IPPROTO_UDP)
+		return false;
+	packet->version = 1;
+	packet->protocol = plain->ip.protocol;
+	packet->source[1] = mapped(plain->ip.source);
+	packet->destination[1] = mapped(plain->ip.destination);
+	packet->source_port = bpf_ntohs(plain->tcp.source);
+	packet->destination_port = bpf_ntohs(plain->tcp.destination);
+	return true;
+}

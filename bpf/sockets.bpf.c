@@ -98,26 +98,29 @@ static __always_inline void dress(struct __sk_buff *skb, const struct sight *sig
 	struct details *details = bpf_map_lookup_elem(DETAILS, &index);
 	struct entry *entry = bpf_map_lookup_elem(ENTRIES, &index);
 	struct bpf_sock *sk = skb->sk;
-	struct bpf_tcp_sock *tcp;
+	struct tcp_sock *tcp = NULL;
 
 	if (!details || !entry)
 		return;
-	record->socket_cookie = bpf_get_socket_cookie(skb);
+	if (sight->protocol == IPPROTO_TCP && sk && sk->state != SOCKET_LISTENS)
+		tcp = bpf_skc_to_tcp_sock(sk);
+	if (tcp) {
+		record->srtt_us = tcp->srtt_us >> 3;
+		record->socket_cookie = tcp->inet_conn.icsk_inet.sk.__sk_common.skc_cookie.counter;
+	}
+	if (!record->socket_cookie) /* nobody has asked for it yet */
+		record->socket_cookie = bpf_get_socket_cookie(skb);
+	if (tcp)
+		details->socket_cookie = record->socket_cookie; /* the handshake had the listener's */
 	if (!(state & OWNED) && adopt(skb, sight->protocol, direction, &details->owner))
 		__sync_fetch_and_or(&entry->state, OWNED);
 	describe(record, details, direction);
-	if (sight->protocol != IPPROTO_TCP || !sk || sk->state == SOCKET_LISTENS)
-		return;
-	details->socket_cookie = record->socket_cookie; /* the handshake had the listener's */
-	sk = bpf_sk_fullsock(sk);
-	tcp = sk ? bpf_tcp_sock(sk) : NULL;
-	if (tcp)
-		record->srtt_us = tcp->srtt_us >> 3;
 }
 
 static __always_inline enum parsed look(struct __sk_buff *skb, int direction, struct sight *sight, struct packet *packet)
 {
-	enum parsed parsed = parse(skb, 0, bpf_ntohs(skb->protocol), packet);
+	enum parsed parsed = !sight && parse_plain(skb, packet) ? PARSED :
+								  parse(skb, 0, bpf_ntohs(skb->protocol), packet);
 	const __u64 *local = direction == OUT ? packet->source : packet->destination;
 	const __u64 *remote = direction == OUT ? packet->destination : packet->source;
 	struct bpf_sock *sk = skb->sk;
