@@ -1,7 +1,7 @@
 """Columns to `GetFlowsResponse` messages, framed for gRPC: whole batches at once.
 
-A row is three runs of bytes: a head of fixed width that numpy writes (`head`), a shape and a pair from
-caches (`pieces`); rows with contents have theirs as well. Nothing is done per row in Python but to join
+A row is five runs of bytes: a head of fixed width that numpy writes (`head`), then a shape, both sides and a
+place from caches (`pieces`); rows with contents have theirs as well. Nothing is done per row in Python but to join
 them. What Hubble's message has no word for (bytes, packets, process, ...) does not travel this way: our
 own programs read column frames. The emitter is {Rubin, version}; the kernel's drop reason stands in
 `file.name` (see `drop`).
@@ -34,7 +34,7 @@ _HEADS = {
 class FlowEncoder:
     """Encodes under one field mask; for one thread. Raises UsageError for an unknown path of the mask.
 
-    Keep it: it remembers what it encoded, for the last two `Tables` (some tens of MB where pairs are many).
+    Keep it: it remembers what it encoded, for the last two `Tables` (some tens of MB where endpoints are many).
     """
 
     ROWS = 4096
@@ -76,20 +76,22 @@ class FlowEncoder:
         columns = {name: batch[name][rows] for name in _COLUMNS}
         columns["cgroup_id"] = made.cgroups(columns["process"])
         skip = columns["skip"] = made.skips.codes(columns["contents"])
-        shapes, pairs = made.shapes.codes(columns), made.pairs.codes(columns)
+        known = (made.shapes, made.sources, made.destinations, made.places)
+        codes = [one.codes(columns) for one in known]
         if skip.any():
             columns |= {name: np.where(made.skips.have(_HEADS[name], skip), 0, columns[name]) for name in _HEADS}
-        lengths = made.shapes.lengths[shapes] + made.pairs.lengths[pairs]
-        inside = made.shapes.lengths[shapes] + made.pairs.inside[pairs]
-        tails = made.pairs.pieces[pairs].tolist()
+        lengths = np.sum([one.lengths[code] for one, code in zip(known, codes, strict=True)], axis=0)
+        *middles, tails = [one.pieces[code].tolist() for one, code in zip(known, codes, strict=True)]
+        ends = made.places.inside[codes[-1]]
+        inside = lengths - made.places.lengths[codes[-1]] + ends
         for row in np.flatnonzero(columns["contents"]).tolist():
             within, after = made.contents(int(columns["contents"][row]))
-            cut = int(made.pairs.inside[pairs[row]])
+            cut = int(ends[row])
             tails[row] = tails[row][:cut] + within + tails[row][cut:] + after
             lengths[row] += len(within) + len(after)
             inside[row] += len(within)
         heads = self._head.write(columns, lengths, inside)
-        return b"".join(chain.from_iterable(zip(heads, made.shapes.pieces[shapes].tolist(), tails, strict=True)))
+        return b"".join(chain.from_iterable(zip(heads, *middles, tails, strict=True)))
 
 
 def lost_response(lost: Lost) -> observer_pb2.GetFlowsResponse:

@@ -1,4 +1,4 @@
-"""The parts of a flow message that many rows share: shapes, pairs, and what only some flows carry.
+"""The parts of a flow message that many rows share: shapes, sides, places, and what only some flows carry.
 
 All of it for one `Tables` and one field mask. A row whose contents hold `rest` was not ours: a field
 that `rest` has is taken from there as it came, and left out of the other pieces. An empty emitter in it
@@ -11,21 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from rubin.model.tables import Tables
-from rubin.wire import pairs, shapes, summary
+from rubin.wire import shapes, sides, summary
 from rubin.wire.mask import Tree, prune
-from rubin.wire.pairs import Pairs
 from rubin.wire.pb import flow_pb2, observer_pb2
 from rubin.wire.rows import put_contents
 from rubin.wire.shapes import Shapes, encoded
+from rubin.wire.sides import Places, Sides
 from rubin.wire.skips import Skips
 
 _DERIVED = {"skip", "cgroup_id", "spare"}
-COLUMNS = ({*(shapes.RECORD.names or ()), *(pairs.RECORD.names or ())} - _DERIVED) | {"process", "contents"}
+COLUMNS = ({*(shapes.RECORD.names or ()), *sides.COLUMNS} - _DERIVED) | {"process", "contents"}
 """What the pieces are made of."""
 
 
 class Pieces:
-    """Makes and keeps them. `skips`, `shapes` and `pairs` go by rows, `contents` by its code."""
+    """Makes and keeps them. All go by rows but `contents`, which goes by its code."""
 
     _KEPT = 32_768
 
@@ -33,7 +33,9 @@ class Pieces:
         self._tables, self._wanted = tables, wanted
         self.skips = Skips(tables)
         self.shapes = Shapes(tables, wanted, self.skips, version)
-        self.pairs = Pairs(tables, wanted, self.skips)
+        self.sources = Sides("source", tables, wanted, self.skips)
+        self.destinations = Sides("destination", tables, wanted, self.skips)
+        self.places = Places(tables, wanted, self.skips)
         self._cgroup_of = np.zeros(1, np.uint64)
         self._contents: dict[int, tuple[bytes, bytes]] = {}
 
