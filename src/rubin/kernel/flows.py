@@ -130,7 +130,7 @@ class Flows:
         return columns if not len(drops) else columns | self._dropped(records, drops, columns)
 
     def _dropped(self, records: Records, drops: Array, columns: dict[str, Array]) -> dict[str, Array]:
-        dropped = records[drops]
+        dropped = _chosen(records, drops)
         names, nearest = _halves(self._reasons.codes(mix(dropped["drop_reason"]), dropped))
         columns["verdict"][drops] = Verdict.DROPPED
         columns["event_type"][drops] = EventType.DROP
@@ -160,7 +160,7 @@ class Flows:
         inside = np.flatnonzero(records["outer_destination_port"])
         if len(inside):
             columns["contents"] = np.zeros(len(records), np.uint32)
-            columns["contents"][inside] = self._encapsulated(records[inside])
+            columns["contents"][inside] = self._encapsulated(_chosen(records, inside))
         return columns
 
     def _encapsulated(self, records: Records) -> Array:
@@ -207,6 +207,12 @@ class Flows:
 
 
 _ADDRESSES = ("source_high", "source_low", "destination_high", "destination_low")
+
+
+def _chosen(records: Records, rows: Array) -> Records:
+    """These rows, copied whole: numpy would copy a structure member by member, forty times dearer."""
+    whole: Records = records.view(np.dtype((np.void, RECORD.itemsize)))[rows].view(RECORD)
+    return whole
 
 
 def _halves(codes: npt.NDArray[np.int64]) -> tuple[Array, Array]:
