@@ -22,7 +22,7 @@ from rubin.kernel.settings import LiveSettings
 from rubin.kernel.symbols import Symbols
 from rubin.model.batch import FlowBatch, Lost, empty
 
-__all__ = ["Live", "LiveSettings", "LiveStatus"]
+__all__ = ["Live", "LiveSettings", "LiveStatus", "features"]
 
 _MOST_ROWS = 8_192  # a batch that stays in the cache; more is in the next one
 _MEASURE_EVERY_S = 30  # the programs are timed for one second of so many
