@@ -127,3 +127,11 @@ def test_readers_beside_the_writer_see_whole_rows_in_order():
 def test_a_flow_takes_at_most_160_bytes():
     batch = generate(10)
     assert sum(batch[name].itemsize for name in batch.names()) <= ROW_BYTES <= 155
+
+
+def test_what_readers_missed_is_heard():
+    heard: list[Lost] = []
+    ring = Ring(10, heard.append)
+    ring.note_missed(_lost(3))
+    assert [lost.events for lost in heard] == [3]
+    assert not list(ring.scan())

@@ -81,6 +81,7 @@ class Exporter:
             self.lost_flows += overtaken
             now = time.time_ns()
             lost = Lost(LostSource.HUBBLE_RING_BUFFER, overtaken, now, node_name=self._node_name, place="export")
+            self._ring.note_missed(lost)
             self._export(empty(lost=(lost,)))
         self._flush()
 

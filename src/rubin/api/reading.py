@@ -31,7 +31,7 @@ class Reading:
     def __init__(self, ring: Ring, wakes: Wakes, selection: Selection, node_name: str, rows: int = 4_096) -> None:
         self._ring, self._wakes, self._selection, self._rows = ring, wakes, selection, rows
         self._left = selection.number if selection.number and not selection.follow else None
-        self._missed = _Missed(node_name)
+        self._missed = _Missed(ring, node_name)
 
     async def __aiter__(self) -> AsyncGenerator[FlowBatch, None]:
         following = self._selection.follow
@@ -108,8 +108,8 @@ def _places(flows: FlowBatch, losses: tuple[Lost, ...]) -> list[int]:
 class _Missed:
     """Rows that the reader did not get, gathered so that they are told at most once a second."""
 
-    def __init__(self, node_name: str) -> None:
-        self._node_name = node_name
+    def __init__(self, ring: Ring, node_name: str) -> None:
+        self._ring, self._node_name = ring, node_name
         self._rows = self._first_ns = self._last_ns = 0
         self._told = -_LOST_INTERVAL_S
 
@@ -137,6 +137,7 @@ class _Missed:
             node_name=self._node_name,
             place="ring reader",
         )
+        self._ring.note_missed(lost)
         self._rows = self._first_ns = 0
         self._told = time.monotonic()
         return (lost,)

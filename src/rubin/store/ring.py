@@ -16,8 +16,10 @@ class Ring:
     the open one is published by its row count.
     """
 
-    def __init__(self, capacity: int = 1_000_000) -> None:
+    def __init__(self, capacity: int = 1_000_000, on_missed: Callable[[Lost], None] = lambda _: None) -> None:
+        """`on_missed` hears, on any thread, what slow readers say that they missed (`note_missed`)."""
         self.capacity = capacity
+        self.note_missed = on_missed
         self.next_row = 0
         self._segments: tuple[Segment, ...] = ()
         self._losses: tuple[tuple[int, Lost], ...] = ()  # (the row that followed the loss, loss), in order
