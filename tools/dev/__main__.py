@@ -1,6 +1,7 @@
 """`./dev VERB [arguments]`: finds the verb's file and runs it."""
 
 import importlib
+import signal
 import sys
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    # Who starts us in the background of a script has SIGINT ignored, and so would have all that we start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         sys.exit(main(sys.argv[1:]))
     except Stop as stop:
