@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* What the programs share with each other and with user space: maps, settings, counters.
  *
+ * Compiled by tools/build_bpf.py: clang -O2 -g -target bpf -mcpu=v3, then llvm-strip -g. Nothing here
+ * asks for more than Linux 6.1; what newer kernels do better is found by CO-RE (bpf_cast_to_kern_ctx, 6.2).
+ *
  * Objects, one capability each, so that a kernel's refusal costs one capability. Programs of one
  * object may be left out (autoload off) where "needs" says that a kernel may lack something.
  *
@@ -28,7 +31,7 @@
  *  flows               ringbuf, 16 MiB      all but owners              struct flow_record, nothing else
  *  losses              per-CPU array        all but owners              [enum loss_place] struct loss
  *  tallies             per-CPU array        all but owners              [enum tally] u64, nothing is lost here
- *  owners              sk_storage           owners, sockets, drops      struct owner of sockets that bound a port
+ *  owners              sk_storage           all but interfaces          struct owner of sockets that bound a port
  *  listeners           LRU hash             owners, sockets             struct listener -> u8
  *  socket_entries      array                sockets, tcp, drops         struct entry, one cache line a connection
  *  socket_details      array                sockets, tcp, drops         struct details, same index
@@ -52,6 +55,10 @@
  *  - tcp_event CONNECT (with connect_latency_us, SYN to SYN-ACK), ACCEPT and RESET come in the
  *    RECORD_TRACE of the packet that tells: a SYN-ACK in, the handshake's ACK in, a RST.
  *  - retransmits are in the next record of the sending side, of whatever kind.
+ *  - a socket vantage's TCP packets of a handshake are the listener's: its cookie, its owner, until
+ *    the accepting process first sends.
+ *  - bytes and packets are those on the wire: segmentation still to come is counted, each segment
+ *    with its headers. At sockets a datagram is whole: fragments are counted at interfaces only.
  *  - direction is the packet's: EGRESS leaves the endpoint. Hubble's traffic_direction is the
  *    connection's: turned round where reply is REPLY_YES.
  *  - source and destination are always the packet's.
@@ -83,7 +90,7 @@ struct settings {
 	__u16 vxlan_port; /* 4789; 0: do not look into VXLAN */
 	__u8 level; /* enum level */
 	__u8 receive_points; /* 1: from-* points are reported like the others instead of by level */
-	__u8 netns_helper; /* 1: bpf_get_netns_cookie is allowed in cgroup_skb and tc (6.13) */
+	__u8 netns_helper; /* not read: the programs find the namespace's cookie in every kernel */
 	__u8 pad[1];
 };
 _Static_assert(sizeof(struct settings) == 112, "user space writes the same layout, by BTF");
@@ -108,7 +115,7 @@ enum tally { /* what happened, for `rubin status` and the tests; nothing was los
 	TALLY_RECORDS = 0, /* put into the ring */
 	TALLY_EVICTED_SOCKETS = 1, /* connections pushed out of the table by newer ones; their counts were flushed */
 	TALLY_EVICTED_INTERFACES = 2,
-	TALLY_DROPS_IGNORED = 3, /* frees that are no drops */
+	TALLY_DROPS_IGNORED = 3, /* frees that are no drops, and those of the agent's sockets */
 	TALLIES
 };
 

@@ -6,7 +6,6 @@
 #include "types.h"
 
 #define IPPROTO_EXTENSIONS 8 /* more extension headers than this nobody sends */
-#define VXLAN_HEADERS (8 + 8 + 14) /* UDP, VXLAN, the inner frame's Ethernet */
 #define MORE_FRAGMENTS 0x2000
 #define FRAGMENT_OFFSET 0x1fff
 

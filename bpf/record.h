@@ -7,7 +7,7 @@ enum record_kind {
 	RECORD_TRACE = 1, /* a packet, and the ones counted since the last record of its direction */
 	RECORD_DROP = 2,  /* the kernel freed a packet with a reason */
 	RECORD_FLUSH = 3, /* counts that no packet carried out: swept, evicted, socket closed */
-	RECORD_TCP = 4,   /* a step in a TCP connection's life, see record_tcp_event */
+	RECORD_TCP = 4,   /* the end of a TCP connection; its other steps are in the RECORD_TRACE of their packet */
 };
 
 enum record_tcp_event { /* the numbers of model/enums.TCPEvent */
