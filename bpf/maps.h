@@ -50,8 +50,8 @@
  *  - RECORD_TRACE counts the packets of its direction since that direction's last record, itself
  *    included; its headers are those of the last packet. tcp_flags are those of all these packets.
  *  - RECORD_FLUSH counts packets that no RECORD_TRACE carried; addresses are the connection's.
- *  - RECORD_TCP has tcp_event CLOSE; packets may be 0. One a direction, the second one only if it
- *    has packets (the event is in the first: take events from kind TCP once a connection).
+ *  - RECORD_TCP comes at a connection's end with what it had not told, one for each direction that has
+ *    something; the first has tcp_event CLOSE, and comes with 0 packets where there is nothing to tell.
  *  - tcp_event CONNECT (with connect_latency_us, SYN to SYN-ACK), ACCEPT and RESET come in the
  *    RECORD_TRACE of the packet that tells: a SYN-ACK in, the handshake's ACK in, a RST.
  *  - retransmits are in the next record of the sending side, of whatever kind.

@@ -15,7 +15,7 @@ enum parsed {
 	MALFORMED, /* no readable IP header */
 };
 
-enum news { /* in packet.news: what is reported the first time a direction shows it */
+enum tcp_flag { /* of model/enums.TCPFlags, those that are looked at */
 	FIN = 1, SYN = 2, RST = 4, ACK = 16, TCP_FLAGS = 0x1ff,
 };
 

@@ -10,13 +10,13 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 static __always_inline void close_record(const struct details *details, __u32 state, const int direction,
-					 const struct counts *counts, __u32 srtt_us)
+					 const struct counts *counts, __u32 srtt_us, __u8 event)
 {
 	struct flow_record *r = tell(RECORD_TCP, details, state, direction, counts);
 
 	if (!r)
 		return;
-	r->tcp_event = TCP_EVENT_CLOSE;
+	r->tcp_event = event;
 	r->srtt_us = srtt_us;
 	submit(r);
 }
@@ -42,9 +42,10 @@ int BPF_PROG(rubin_tcp_closed, struct sock *sk)
 		take(entry, OUT, &out);
 		take(entry, IN, &in);
 		if (out.packets || !in.packets)
-			close_record(details, entry->state, OUT, &out, srtt_us);
+			close_record(details, entry->state, OUT, &out, srtt_us, TCP_EVENT_CLOSE);
 		if (in.packets)
-			close_record(details, entry->state, IN, &in, srtt_us);
+			close_record(details, entry->state, IN, &in, srtt_us,
+				     out.packets ? TCP_EVENT_NONE : TCP_EVENT_CLOSE);
 	}
 	retag(ENTRIES, entry, index, MASK, tag, 0);
 	return 0;
