@@ -18,6 +18,8 @@ OFFERED = [
     ("rubin observe -t trace:to-e", ["trace:to-endpoint"]),
     ("rubin list ", ["nodes", "namespaces"]),
     ("rubin list nodes -o w", ["wide"]),
+    ("rubin observe -o co", ["compact", "columns"]),
+    ("rubin replay x --output w", ["wide"]),
     ("rubin --server x stat", ["status"]),
     ("rubin status --fol", []),
 ]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import struct
 import subprocess
 from pathlib import Path
@@ -74,6 +75,9 @@ def test_a_capture_prints_as_flows_with_names(rubin: Call, capture: str, tmp_pat
     (tmp_path / "names.toml").write_text(NAMES)
     check("replay.txt", rubin("replay", capture).out)
     check("replay-names.txt", rubin("replay", capture, "--names", "names.toml", "-o", "dict").out)
+    check("replay-wide.txt", rubin("replay", capture, "-o", "wide").out)
+    columns = rubin("replay", capture, "-o", "columns").out
+    check("replay-columns.txt", re.sub(r'"uuid":"[^"]*",', "", columns))  # made anew by each reading
 
 
 CHOSEN = [

@@ -47,6 +47,18 @@ WRONG = [
     ("observe --folow", "flag '--folow' does not exist", "--follow"),
     ("observe --first 1 --last 2", "cannot set both --first and --last", "leave one"),
     ("observe -o xml", "output format 'xml' does not exist", "one of compact"),
+    (
+        "observe agent-events -o wide",
+        "output format 'wide' does not exist",
+        "one of compact, dict, json, jsonpb, table",
+    ),
+    ("observe debug-events -o columns", "output format 'columns' does not exist", "one of compact"),
+    (
+        "observe -o columns --field-mask time",
+        "columns output format is not compatible with custom field mask",
+        "-o json",
+    ),
+    ("replay x -o wide --field-mask time", "wide output format is not compatible with custom field mask", "-o json"),
     ("observe -f -o table", "table output format is not compatible with follow mode", "-o compact"),
     ("observe --field-mask time", "compact output format is not compatible with custom field mask", "-o json"),
     ("observe --since never", "--since 'never' is no time", "5m"),

@@ -15,18 +15,17 @@ if TYPE_CHECKING:
     from rubin.cli.output.wording import Options
 
 OUTPUTS = ("compact", "dict", "json", "jsonpb", "table")
-_MEANT = {"tab": "table", "JSON": "json", "jsonpb": "json"} | {
-    name: name for name in ("compact", "dict", "json", "table")
-}
+FLOW_OUTPUTS = (*OUTPUTS, "wide", "columns")
+_MEANT = {name: name for name in FLOW_OUTPUTS} | {"tab": "table", "JSON": "json", "jsonpb": "json"}
 _WHEN = ("auto", "always", "never")
 
 
-def event_format_flags() -> tuple[Flag, ...]:
-    """What goes for flows and other events."""
+def event_format_flags(outputs: tuple[str, ...] = OUTPUTS, more: str = "") -> tuple[Flag, ...]:
+    """What goes for flows and other events. `more` is told of the outputs."""
     layouts = f"How times are written, in UTC; not in JSON: {', '.join(FORMATS)}."
-    outputs = f"How to print: {', '.join(OUTPUTS)}."
+    told = f"How to print: {', '.join(outputs)}.{more}"
     return (
-        Flag("output", outputs, default="compact", short="o", group="Format", metavar="FORMAT", values=OUTPUTS),
+        Flag("output", told, default="compact", short="o", group="Format", metavar="FORMAT", values=outputs),
         Flag("print-node-name", "Say which node saw it.", "yes", False, group="Format"),
         Flag("time-format", layouts, default="StampMilli", group="Format", metavar="LAYOUT", values=FORMATS),
     )
@@ -34,9 +33,10 @@ def event_format_flags() -> tuple[Flag, ...]:
 
 def flow_format_flags() -> tuple[Flag, ...]:
     """What goes for flows."""
-    color = f"Colours in compact and dict: {', '.join(_WHEN)}."
+    color = f"Colours in compact, wide and dict: {', '.join(_WHEN)}."
+    more = " wide is compact and what Rubin knows beyond Hubble; columns is a JSON object of all columns."
     return (
-        *event_format_flags(),
+        *event_format_flags(FLOW_OUTPUTS, more),
         Flag("numeric", "Addresses instead of names.", "yes", False, group="Format"),
         Flag("ip-translation", "Names of pods, services and hosts instead of addresses.", "yes", True, group="Format"),
         Flag("color", color, default="auto", group="Format", metavar="WHEN", values=_WHEN),
@@ -44,11 +44,11 @@ def flow_format_flags() -> tuple[Flag, ...]:
     )
 
 
-def output_of(arguments: Arguments, follow: bool = False) -> str:
-    """`compact`, `dict`, `json`, `legacy-json` or `table`. Raises UsageError."""
+def output_of(arguments: Arguments, follow: bool = False, outputs: tuple[str, ...] = OUTPUTS) -> str:
+    """One of `outputs`, where `jsonpb` is `json`, or `legacy-json`. Raises UsageError."""
     output = _MEANT.get(arguments["output"])
-    if output is None:
-        raise UsageError(f"output format '{arguments['output']}' does not exist", f"one of {', '.join(OUTPUTS)}")
+    if output not in outputs:
+        raise UsageError(f"output format '{arguments['output']}' does not exist", f"one of {', '.join(outputs)}")
     if output == "table" and follow:
         raise UsageError("table output format is not compatible with follow mode", "-o compact")
     compat = os.environ.get("RUBIN_COMPAT") or os.environ.get("HUBBLE_COMPAT") or ""
@@ -79,10 +79,15 @@ def flow_printer(arguments: Arguments, output: str, mask: tuple[str, ...] = ()) 
         from rubin.cli.output.json import JSON
 
         return JSON(mask, bare=output == "legacy-json")
+    if output == "columns":
+        from rubin.cli.output.flat_json import Columns
+
+        return Columns()
     from rubin.cli.output import flows
 
     printers: dict[str, type[flows.Compact | flows.Dict | flows.Table]] = {
         "compact": flows.Compact,
+        "wide": flows.Wide,
         "dict": flows.Dict,
         "table": flows.Table,
     }

@@ -51,7 +51,7 @@ def _event_flags() -> tuple[Flag, ...]:
 
 def _flow_flags() -> tuple[Flag, ...]:
     mask = "Fields of a flow to print, e.g. source.pod_name,l4; for JSON."
-    default_mask = "Ask for what the output shows and no more; not for JSON."
+    default_mask = "Ask for what the output shows and no more; for Hubble's texts."
     raw = "Print the filters as a config file may hold them, and end."
     file = "Read flows from this file, JSON lines, instead of asking a server; - is standard input."
     return (

@@ -11,7 +11,7 @@ from rubin.api.client import Client
 from rubin.cli.command import Arguments
 from rubin.cli.files import saved_flows
 from rubin.cli.filter_flags import read_filters
-from rubin.cli.format_flags import flow_printer, options_of, output_of
+from rubin.cli.format_flags import FLOW_OUTPUTS, flow_printer, options_of, output_of
 from rubin.cli.output.flows import Printer
 from rubin.cli.output.node_status import NodeStatus
 from rubin.cli.output.stdout import write
@@ -22,7 +22,8 @@ from rubin.model.batch import FlowBatch
 from rubin.model.filter import BeyondHubble, Filters, FlowFilter
 from rubin.wire.pb.observer_pb2 import GetFlowsRequest, GetFlowsResponse
 
-# What the texts are made from: Hubble's servers then send no more (hubble.md 2.4).
+# What Hubble's texts are made from: Hubble's servers then send no more (hubble.md 2.4). Our own take what there is.
+MASKED = ("compact", "dict", "table")
 DEFAULT_MASK = (
     *("time", "verdict", "ethernet", "IP", "l4", "source.identity", "source.namespace", "source.pod_name"),
     *("destination.identity", "destination.namespace", "destination.pod_name", "Type", "node_name", "l7", "event_type"),
@@ -36,7 +37,7 @@ def run(arguments: Arguments) -> int:
     allow, deny = asked_filters(arguments)
     if arguments["print-raw-filters"]:
         return _print_raw(allow, deny)
-    output = output_of(arguments, arguments["follow"])
+    output = output_of(arguments, arguments["follow"], FLOW_OUTPUTS)
     own_mask, _ = _mask(arguments)
     if own_mask and not output.endswith("json"):
         raise UsageError(f"{output} output format is not compatible with custom field mask", "-o json")
@@ -111,7 +112,7 @@ def _request(arguments: Arguments, allow: list[FlowFilter], deny: list[FlowFilte
     put_selection(request, read_selection(arguments, time.time_ns()))
     put_filters(request, allow, deny)
     own, wants_default = _mask(arguments)
-    request.field_mask.paths.extend(own or (DEFAULT_MASK if wants_default and not output.endswith("json") else ()))
+    request.field_mask.paths.extend(own or (DEFAULT_MASK if wants_default and output in MASKED else ()))
     return request
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rubin.cli.command import Arguments
 from rubin.cli.files import captured_flows, is_capture, saved_flows
-from rubin.cli.format_flags import flow_printer, output_of
+from rubin.cli.format_flags import FLOW_OUTPUTS, flow_printer, output_of
 from rubin.cli.observe_flows import asked_filters, compiled, local_selection, print_batches
 from rubin.cli.output.stdout import write
 from rubin.cli.selection import select
@@ -22,7 +22,7 @@ def run(arguments: Arguments) -> int:
     if not arguments.words:
         raise UsageError("replay needs a file", "rubin replay capture.pcap, or tcpdump -w - | rubin replay -")
     path = arguments.words[0]
-    output = output_of(arguments)
+    output = output_of(arguments, outputs=FLOW_OUTPUTS)
     mask = arguments["field-mask"]
     if mask and not output.endswith("json"):
         raise UsageError(f"{output} output format is not compatible with custom field mask", "-o json")

@@ -1,4 +1,4 @@
-"""Flows as text: compact, dict and table. JSON is `wire.json`'s."""
+"""Flows as text: compact, wide, dict and table. JSON is `json.py`'s and `flat_json.py`'s."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
@@ -7,12 +7,12 @@ import numpy as np
 
 from rubin.cli.output import lost as losses
 from rubin.cli.output.columns import align
+from rubin.cli.output.facts import own_facts
 from rubin.cli.output.wording import Options, Said, Wording
 from rubin.model.batch import FlowBatch, Lost
 
 T = TypeVar("T")
 
-OUTPUTS = ("compact", "dict", "json", "jsonpb", "table")
 ARROWS = {1: "<-", 0: "->", -1: "<>"}
 DICT_SEPARATOR = "------------\n"
 
@@ -36,11 +36,14 @@ class Compact:
 
     def text(self, batch: FlowBatch) -> str:
         """Lines."""
-        return "".join(in_order(batch, map(self._line, self._wording.said(batch)), self._lost))
+        return "".join(in_order(batch, self._lines(batch), self._lost))
 
     def end(self) -> str:
         """Nothing."""
         return ""
+
+    def _lines(self, batch: FlowBatch) -> Iterator[str]:
+        return (f"{self._line(flow)}\n" for flow in self._wording.said(batch))
 
     def _line(self, flow: Said) -> str:
         node = f" [{flow.node}]" if self._options.node_name else ""
@@ -48,11 +51,23 @@ class Compact:
         kind, verdict, summary = flow.fate
         return (
             f"{flow.time}{node}: {first.host} {first.identity} {ARROWS[flow.reply]} "
-            f"{second.host} {second.identity} {kind} {verdict} ({summary})\n"
+            f"{second.host} {second.identity} {kind} {verdict} ({summary})"
         )
 
     def _lost(self, lost: Lost) -> str:
         return losses.compact(lost, self._options)
+
+
+class Wide(Compact):
+    """A line a flow: the compact one, then in one bracket what only our own server knows."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self._wording = Wording(options, kernel_drops=False)  # they stand in the bracket
+
+    def _lines(self, batch: FlowBatch) -> Iterator[str]:
+        for flow, known in zip(self._wording.said(batch), own_facts(batch), strict=True):
+            yield f"{self._line(flow)} [{known}]\n" if known else f"{self._line(flow)}\n"
 
 
 class Dict:

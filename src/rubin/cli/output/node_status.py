@@ -25,7 +25,7 @@ class NodeStatus:
         status = response.node_status
         if not self._debug and status.state_change not in _NEWS:
             return ""
-        if self._output in ("compact", "table"):
+        if self._output in ("compact", "wide", "table"):
             return f"{self._time(response)} [{clean(response.node_name)}]: {_news(status)}\n"
         before = DICT_SEPARATOR if self._begun else ""
         self._begun = True

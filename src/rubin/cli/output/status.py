@@ -6,12 +6,13 @@ from typing import Any
 from rubin.cli.output.columns import align
 from rubin.cli.output.messages import go_json, message_dict
 from rubin.cli.output.terminal import clean
+from rubin.cli.output.units import BYTES, scaled
 from rubin.cli.times import SECOND_NS, duration_text
 from rubin.wire.pb.observer_pb2 import ServerStatusResponse
 
 _HEADS = ("NUM FLOWS", "MAX FLOWS", "SEEN FLOWS", "FLOWS PER SECOND", "UPTIME", "NUM CONNECTED NODES")
 _UNITS = {
-    "_bytes": (1024, ("B", "KiB", "MiB", "GiB", "TiB")),
+    "_bytes": (1024, BYTES),
     "_mb": (1024, ("MB", "GB")),
 }
 _SUFFIXES = {"_percent": " %", "_ns": " ns", "_us": " µs", "_ms": " ms", "_s": " s"}
@@ -94,16 +95,9 @@ def _number(key: str, value: Any) -> str:
         return clean(str(value)) if value not in (None, "") else "not known"
     for suffix, (step, units) in _UNITS.items():
         if key.endswith(suffix):
-            return _scaled(value, step, units)
+            return scaled(value, step, units)
     number = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
     return number + next((unit for suffix, unit in _SUFFIXES.items() if key.endswith(suffix)), "")
-
-
-def _scaled(value: float, step: int, units: tuple[str, ...]) -> str:
-    at = 0
-    while value >= step and at + 1 < len(units):
-        value, at = value / step, at + 1
-    return f"{value:,.1f} {units[at]}" if at else f"{value:,} {units[0]}"
 
 
 def _rate(status: ServerStatusResponse, from_uptime: bool = False) -> str:

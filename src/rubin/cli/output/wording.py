@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rubin.cli.output import words
+from rubin.cli.output import facts, words
 from rubin.cli.output.terminal import Palette, clean
 from rubin.cli.times import Clock
 from rubin.model import addresses
 from rubin.model.batch import FlowBatch, adopt
 from rubin.model.codes import mix
 from rubin.model.enums import AuthType, Direction, EventType, Protocol, Verdict
-from rubin.model.tables import Contents, Endpoint, Policy, Process, Tables
+from rubin.model.tables import Contents, Endpoint, Policy, Tables
 from rubin.wire import summary as summaries
 
 _WITH_PORTS = (Protocol.TCP, Protocol.UDP, Protocol.SCTP)
@@ -75,10 +75,11 @@ class Said(NamedTuple):
 
 
 class Wording:
-    """Batches to words: iterate `said(batch)`."""
+    """Batches to words: iterate `said(batch)`. `kernel_drops`: the kernel's words of a drop stand in the summary."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, kernel_drops: bool = True) -> None:
         self._options = options
+        self._kernel_drops = kernel_drops
         self._tables = Tables()
         self._sides: dict[int, Side] = {}
         self._fates: dict[int, Fate] = {}
@@ -180,7 +181,7 @@ class Wording:
         auth = int(batch["auth_type"][row])
         if auth:
             text += f"; Auth: {self._auth(auth)}"
-        kernel = clean(_kernel_drop(batch, row))
+        kernel = clean(_kernel_drop(batch, row)) if self._kernel_drops else ""
         return f"{text} [{kernel}]".lstrip() if kernel else text
 
     def _auth(self, auth: int) -> str:
@@ -241,16 +242,8 @@ def _by(policies: tuple[Policy, ...]) -> str:
 
 
 def _kernel_drop(batch: FlowBatch, row: int) -> str:
-    """`NETFILTER_DROP at nft_do_chain+0x1a4, curl/1234`: what only our own server tells; else "".
-
-    The reason is left out where it stands as the type already.
-    """
-    reason = batch.tables.strings[int(batch["kernel_drop_reason"][row])]
-    if not reason:
+    """`NETFILTER_DROP at nft_do_chain+0x1a4, curl/1234`: what only our own server tells; else ""."""
+    if not batch["kernel_drop_reason"][row]:
         return ""
-    place = batch.tables.strings[int(batch["drop_location"][row])]
-    process: Process = batch.tables.processes[int(batch["process"][row])]
-    owner = f"{process.command}/{process.pid}" if process.pid else process.command
-    reason = reason if batch["event_sub_type"][row] else ""
-    where = f"{reason} at {place}".lstrip() if place else reason
-    return ", ".join(part for part in (where, owner) if part)
+    owner = facts.owner(batch.tables.processes[int(batch["process"][row])])
+    return ", ".join(filter(None, (facts.kernel_drop(batch, row), owner)))
