@@ -30,6 +30,21 @@ _FLAGS = (
         group=_SERVE,
         metavar="METRICS",
     ),
+    Flag("metrics-series-limit", "Series that a metric may have.", "number", group=_SERVE, metavar="SERIES"),
+    Flag("metrics-server-tls-cert-file", "Certificate of /metrics, PEM.", group=_SERVE, metavar="FILE"),
+    Flag("metrics-server-tls-key-file", "Its private key, PEM.", group=_SERVE, metavar="FILE"),
+    Flag(
+        "metrics-server-tls-client-ca-files",
+        "Authorities that must have signed a scraper's certificate.",
+        group=_SERVE,
+        metavar="FILE",
+    ),
+    Flag(
+        "dynamic-metrics-config-path",
+        "Metrics as Hubble's YAML file has them, instead of --metrics; read again when it changes.",
+        group=_SERVE,
+        metavar="FILE",
+    ),
     Flag("ring-capacity", "Flows held in memory.", "number", group=_SERVE, metavar="FLOWS"),
     Flag(
         "vantage",
@@ -137,7 +152,7 @@ def _defaults() -> dict[str, Any]:
 
 def _of_hubble() -> tuple[Flag, ...]:
     """The flags that the Cilium agent has, by its names for them; help shows ours."""
-    named = (flag for flag in _FLAGS if flag.group == _EXPORT or flag.name == "metrics")
+    named = (flag for flag in _FLAGS if flag.group == _EXPORT or "metrics" in flag.name)
     return tuple(
         Flag(f"hubble-{flag.name}", flag.help, flag.kind, metavar=flag.metavar, group=flag.group, is_hidden=True)
         for flag in named
