@@ -151,9 +151,10 @@ class Agent:
         stack.callback(self.live.close)
         self.exports = Exports(self.ring, settings.of_export(), settings.node)
         stack.callback(self.exports.close)
-        server = ServerThread(Server(self.ring, settings.of_listen(), settings.node, self.status))
-        server.start()
-        stack.callback(server.close)
+        self.server = Server(self.ring, settings.of_listen(), settings.node, self.status)
+        thread = ServerThread(self.server)
+        thread.start()
+        stack.callback(thread.close)
         if settings.metrics_address:
             page = http.Server(settings.of_metrics_server(), self.metrics.exposition)
             self.metrics.own.add_families(page.requests.families)
@@ -200,7 +201,13 @@ class Agent:
         give("program_runs", own.by_name(lambda: ((name, cost.runs) for name, cost in live().programs.items())))
         give("map_memory_bytes", own.by_name(lambda: list(live().map_bytes.items())))
         give("ring_fill", own.by_name(self._fills))
+        give("queue_length", own.by_name(self._queues))
+        give("subscribers", own.one(lambda: self.server.followers))
         give("memory_bytes", own.one(_resident_bytes))
+
+    def _queues(self) -> Iterable[tuple[str, float]]:
+        live = self.live.status()
+        return [("kernel ring", max(0, live.tallies.get("records", 0) - live.records_read))]
 
     def _fills(self) -> Iterable[tuple[str, float]]:
         return [("kernel", self.live.status().ring_fill), ("flows", self.ring.held_flows / self.ring.capacity)]

@@ -55,9 +55,9 @@ class Server:
         self._tls = tls_of(self.settings)
         listeners = self._listeners()
         self.notifications = Notifications(self._node_name)
-        wakes = Wakes(self._ring)
-        self._observer = Observer(self._ring, wakes, self.notifications, self._node_name)
-        columns = Columns(self._ring, wakes, self._node_name, self._status)
+        self._wakes = Wakes(self._ring)
+        self._observer = Observer(self._ring, self._wakes, self.notifications, self._node_name)
+        columns = Columns(self._ring, self._wakes, self._node_name, self._status)
         peer = peer_service(self._node_name, reachable(self.address), self._tls is not None)
         served = [self._observer.service(), peer, health_service(), columns.service()]
         for listener in listeners:
@@ -69,6 +69,11 @@ class Server:
             self._servers.append(server)
         self.notifications.started()
         self._ticks = asyncio.create_task(self._tick())
+
+    @property
+    def followers(self) -> int:
+        """How many clients wait for new flows; from `start` on."""
+        return self._wakes.followers
 
     async def close(self) -> None:
         """Hang up on everyone; the socket's file goes unless another server has put its own there."""

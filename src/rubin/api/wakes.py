@@ -13,7 +13,7 @@ _SPACING_S = 0.05
 class Wakes:
     """Wakes everyone on the loop who waits for new flows; at most one wake is on its way at a time.
 
-    The ring calls back only while somebody `follows`, so that without followers the line pays nothing.
+    The ring calls back only while there are `followers`, so that without them the line pays nothing.
     """
 
     def __init__(self, ring: Ring) -> None:
@@ -22,18 +22,18 @@ class Wakes:
         self._appended = asyncio.Event()
         self._on_its_way = False
         self._last = 0.0
-        self._followers = 0
+        self.followers = 0
 
     def __enter__(self) -> Self:
         """Follow: wakes come until the matching exit."""
-        if not self._followers:
+        if not self.followers:
             self._unsubscribe = self._ring.subscribe(self._from_line)
-        self._followers += 1
+        self.followers += 1
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._followers -= 1
-        if not self._followers:
+        self.followers -= 1
+        if not self.followers:
             self._unsubscribe()
 
     def appended(self) -> asyncio.Event:
