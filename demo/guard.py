@@ -4,12 +4,14 @@ The pipe closes however the demo ends, also by SIGKILL. When the demo has cleare
 nothing left to do.
 """
 
-import fcntl
 import os
 import subprocess
 import sys
 
 from demo import place
+from rubin.errors import RubinError
+
+PATIENCE_S = 5.0
 
 
 def start() -> int:
@@ -28,13 +30,13 @@ def start() -> int:
 def main(waiting: int) -> None:
     """Waits, and clears under the lock: a demo that started meanwhile has cleared itself and is left alone."""
     os.read(waiting, 1)
-    if not place.LOCK.exists():
+    if not place.FOLDER.exists():
         return
-    with place.LOCK.open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
+    try:
+        lock = place.hold(PATIENCE_S)
+    except RubinError:
+        return
+    with lock:
         place.clear()
         place.forget()
 

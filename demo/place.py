@@ -6,6 +6,7 @@ after it, lives.
 """
 
 import fcntl
+import os
 import shutil
 import subprocess
 import time
@@ -29,15 +30,33 @@ def cgroup() -> Path:
     raise RubinError("no cgroup2 file system is mounted", "mount -t cgroup2 none /sys/fs/cgroup/unified")
 
 
-def hold() -> TextIO:
-    """The lock, held until it is closed; raises RubinError where another demo holds it."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    lock = LOCK.open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise RubinError("a demo is already running on this machine", "end it with Ctrl-C where it runs") from error
-    return lock
+def hold(patience_s: float = 1.0) -> TextIO:
+    """The lock, held until it is closed; raises RubinError where another demo goes on holding it.
+
+    A demo that was killed may leave it for a moment to a process that it was just starting, or to its guard.
+    """
+    end = time.monotonic() + patience_s
+    while True:
+        lock = _open_lock()
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if LOCK.exists() and LOCK.stat().st_ino == os.fstat(lock.fileno()).st_ino:
+                return lock
+        except BlockingIOError as error:
+            if time.monotonic() > end:
+                sentence = "a demo is already running on this machine"
+                raise RubinError(sentence, "end it with Ctrl-C where it runs") from error
+        lock.close()  # somebody's, or one that was removed just before we had it
+        time.sleep(0.02)
+
+
+def _open_lock() -> TextIO:
+    while True:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        try:
+            return LOCK.open("a+")
+        except FileNotFoundError:  # a guard removed the directory in between
+            continue
 
 
 def clear() -> None:
@@ -47,13 +66,13 @@ def clear() -> None:
         subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
     for path in FOLDER.glob("*") if FOLDER.exists() else ():
         if path != LOCK:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def forget() -> None:
     """Removes the directory itself: the last thing that is done under the lock."""
     LOCK.unlink(missing_ok=True)
-    if FOLDER.exists():
+    if FOLDER.exists() and not any(FOLDER.iterdir()):
         FOLDER.rmdir()
 
 
@@ -64,24 +83,25 @@ def namespaces() -> list[str]:
 
 
 def _end_processes(group: Path) -> None:
-    """cgroup.kill reaches every descendant, also what left its parent (nginx's workers)."""
-    if not group.exists():
-        return
-    kill = group / "cgroup.kill"
-    if kill.exists():  # since Linux 5.14
-        kill.write_text("1")
+    """Ends and removes the cgroup. A process that was just being started may join it late: then once more."""
     end = time.monotonic() + PATIENCE_S
-    while (group / "cgroup.events").read_text().startswith("populated 1"):
-        if not kill.exists():
-            _kill_each(group)
-        if time.monotonic() > end:
-            raise RubinError(f"processes in {group} do not end", f"look at {group}/*/cgroup.procs")
-        time.sleep(0.01)
-    for folder in (*group.glob("*/"), group):
-        folder.rmdir()
+    while group.exists():
+        _kill(group)
+        try:
+            for folder in (*group.glob("*/"), group):
+                folder.rmdir()
+        except OSError as error:  # somebody in it still lives
+            if time.monotonic() > end:
+                raise RubinError(f"processes in {group} do not end", f"look at {group}/*/cgroup.procs") from error
+            time.sleep(0.01)
 
 
-def _kill_each(group: Path) -> None:
+def _kill(group: Path) -> None:
+    """cgroup.kill reaches every descendant, also what left its parent (nginx's workers); it came with Linux 5.14."""
+    kill = group / "cgroup.kill"
+    if kill.exists():
+        kill.write_text("1")
+        return
     for procs in group.rglob("cgroup.procs"):
         for pid in procs.read_text().split():
             subprocess.run(["kill", "-9", pid], check=False, capture_output=True)

@@ -49,8 +49,8 @@ def test_nothing_is_left_when_the_demo_is_ended_in_the_middle(number):
         int(pid) for path in place.cgroup().rglob("cgroup.procs") for pid in path.read_text().split() if int(pid)
     ]
     demo.send_signal(number)
-    demo.communicate(timeout=30)
-    wait_for(nothing_is_left, "everything to be gone", 20)
+    out, _ = demo.communicate(timeout=30)
+    wait_for(nothing_is_left, f"everything to be gone after\n{out}", 20)
     assert [pid for pid in processes if _runs(pid)] == []
 
 
