@@ -22,7 +22,7 @@ def measure(figures: Figures, quick: bool = False) -> None:
             time.sleep(5)  # what starting costs is over
             _rest(figures, running.pid, "agent_idle", 5 if quick else 20)
             figures.add("agent_idle_rss_mb", world.rss_mb(running.pid))
-            figures.add("kernel_map_mb", running.status()["kernel"]["map_bytes"] / 2**20)
+            figures.add("kernel_map_mb", running.status()["kernel"]["map_memory_bytes"] / 2**20)
             _thousand(figures, running.pid, load, 5 if quick else 20)
             for _ in range(rounds):
                 figures.add("cli_help_s", _timed("--help"))

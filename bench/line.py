@@ -20,7 +20,7 @@ from rubin.store.ring import Ring
 
 _CONTEXT = "labelsContext=source_namespace,source_app,destination_namespace,destination_app"
 _METRICS = " ".join(f"{name}:{_CONTEXT}" for name in ("flow", "tcp", "drop", "port-distribution"))
-_BATCH = 16_384  # what the live source takes at most
+_BATCH = 8_192  # what the live source takes at most
 
 
 def measure(figures: Figures, quick: bool = False) -> None:

@@ -227,7 +227,7 @@ def _kernel(live: LiveStatus) -> dict[str, Any]:
         "attached": list(live.attached),
         "refused": live.refused,
         "ns_per_packet": round(live.ns_per_packet, 1),
-        "map_bytes": live.kernel_bytes,
+        "map_memory_bytes": live.kernel_bytes,
         "records_made": live.tallies.get("records", 0),
         "records_read": live.records_read,
         "ring_fill_percent": round(100 * live.ring_fill, 2),

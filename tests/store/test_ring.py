@@ -135,3 +135,35 @@ def test_what_readers_missed_is_heard():
     ring.note_missed(_lost(3))
     assert [lost.events for lost in heard] == [3]
     assert not list(ring.scan())
+
+
+def test_memory_is_used_again_once_nobody_sees_into_it():
+    blocks = segment.Blocks()
+    window = blocks.take()
+    seen = np.frombuffer(memoryview(window), np.uint8)
+    seen[:4] = 7
+    part = seen[2:4]
+    del window, seen
+    other = blocks.take()
+    assert bytes(memoryview(other))[:4] == bytes(4), "somebody still sees into the first"
+    del part
+    assert bytes(memoryview(blocks.take()))[:4] == b"\7\7\7\7"
+
+
+def test_a_view_that_is_out_stays_as_it_was():
+    ring, tables = Ring(segment.ROWS), Tables()
+    ring.append(_numbered(0, segment.ROWS, tables))
+    (held,) = ring.scan()
+    for start in range(1, 5):
+        ring.append(_numbered(start * segment.ROWS, segment.ROWS, tables))
+    assert held["bytes"].tolist() == list(range(segment.ROWS))
+
+
+def test_used_memory_does_not_show_through_where_a_batch_says_nothing():
+    ring = Ring(segment.ROWS)
+    for _ in range(3):
+        ring.append(generate(segment.ROWS))
+    ring.append(FlowBatch({"time_ns": np.arange(segment.ROWS)}, Tables()))
+    (batch,) = ring.scan()
+    assert not batch["tcp_flags"].any()
+    assert (batch["is_reply"] == -1).all()

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 
 from rubin.model.batch import FlowBatch, Lost, empty
-from rubin.store.segment import Segment
+from rubin.store.segment import Blocks, Segment
 
 _MOST_LOSSES = 10_000
 
@@ -22,6 +22,7 @@ class Ring:
         self.note_missed = on_missed
         self.next_row = 0
         self._segments: tuple[Segment, ...] = ()
+        self._blocks = Blocks()
         self._losses: tuple[tuple[int, Lost], ...] = ()  # (the row that followed the loss, loss), in order
         self._wakes: tuple[Callable[[], None], ...] = ()
 
@@ -96,9 +97,10 @@ class Ring:
         last = self._segments[-1] if self._segments else None
         if last is not None and last.room and last.tables is batch.tables:
             return last
-        segment = Segment(self.next_row, batch.tables)
         oldest = self.next_row + 1 - self.capacity
-        self._segments = (*(held for held in self._segments if held.end_row > oldest), segment)
+        self._segments = tuple(held for held in self._segments if held.end_row > oldest)  # their memory first
+        segment = Segment(self.next_row, batch.tables, self._blocks)
+        self._segments = (*self._segments, segment)
         return segment
 
     def _note(self, lost: Lost) -> None:

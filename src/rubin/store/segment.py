@@ -1,6 +1,8 @@
 """A run of flows as columns in one block of memory, written once from front to back."""
 
+import ctypes
 import mmap
+import weakref
 
 import numpy as np
 
@@ -9,24 +11,47 @@ from rubin.model.columns import COLUMNS, DTYPES, ROW_BYTES
 from rubin.model.tables import Tables
 
 ROWS = 32_768  # the ring holds up to one segment more than its capacity, 3 % of the default
+_BYTES = ROW_BYTES * ROWS
 # One call for all pages: page by page, the faults would cost more than the copying (measured: 50 ns a row, not 28).
 _MEMORY = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
+_WINDOW = ctypes.c_char * _BYTES
+
+
+class Blocks:
+    """Memory for segments: a block comes back when nobody sees into it any more, and is used again.
+
+    New pages would cost twice what the copying of the flows does. One block is kept at most.
+    """
+
+    def __init__(self) -> None:
+        self._free: list[mmap.mmap] = []
+
+    def take(self) -> ctypes.Array[ctypes.c_char]:
+        """A block, with what it last held; it is taken as long as this or an array over it lives."""
+        memory = self._free.pop() if self._free else mmap.mmap(-1, _BYTES, _MEMORY)
+        window = _WINDOW.from_buffer(memory)
+        weakref.finalize(window, self._give_back, memory).atexit = False
+        return window
+
+    def _give_back(self, memory: mmap.mmap) -> None:
+        if not self._free:
+            self._free.append(memory)
 
 
 class Segment:
     """`rows` flows of one `Tables`, numbered from `first_row`.
 
     One thread appends, any thread reads: a row is written before `rows` counts it and never changes
-    after. The memory is a mapping of its own, so that it goes back to the system with the segment.
+    after.
     """
 
-    def __init__(self, first_row: int, tables: Tables) -> None:
+    def __init__(self, first_row: int, tables: Tables, blocks: Blocks) -> None:
         self.first_row = first_row
         self.tables = tables
         self.rows = 0
         self.least_ns = np.iinfo(np.int64).max
         self.greatest_ns = 0
-        self._columns = _carve(mmap.mmap(-1, ROW_BYTES * ROWS, _MEMORY))
+        self._columns = _carve(blocks.take())
 
     @property
     def end_row(self) -> int:
@@ -42,10 +67,7 @@ class Segment:
         """Copy the batch's rows behind the last one; the caller has seen to the room."""
         start, end = self.rows, self.rows + len(batch)
         for name, column in self._columns.items():
-            if name in batch:
-                column[start:end] = batch[name]
-            elif COLUMNS[name].missing:  # fresh pages are zero, which is what most columns miss
-                column[start:end] = COLUMNS[name].missing
+            column[start:end] = batch[name] if name in batch else COLUMNS[name].missing
         times = batch["time_ns"]
         self.least_ns = min(self.least_ns, int(times.min()))
         self.greatest_ns = max(self.greatest_ns, int(times.max()))
@@ -57,10 +79,10 @@ class Segment:
         return FlowBatch({name: column[part] for name, column in self._columns.items()}, self.tables, lost)
 
 
-def _carve(block: mmap.mmap) -> dict[str, Array]:
+def _carve(block: ctypes.Array[ctypes.c_char]) -> dict[str, Array]:
     """One array per column, the widest first so that all are aligned."""
-    columns, offset = {}, 0
+    columns, offset, memory = {}, 0, memoryview(block)
     for name in sorted(DTYPES, key=lambda name: -DTYPES[name].itemsize):
-        columns[name] = np.frombuffer(block, DTYPES[name], ROWS, offset)
+        columns[name] = np.frombuffer(memory, DTYPES[name], ROWS, offset)
         offset += ROWS * DTYPES[name].itemsize
     return columns
