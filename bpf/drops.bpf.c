@@ -7,7 +7,8 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define AF_PACKET 17
+#define PACKET_HOST 0     /* linux/if_packet.h */
+#define PACKET_OUTGOING 4
 
 #define IS(reason, name)                                          \
 	(bpf_core_enum_value_exists(enum skb_drop_reason, name) && \
@@ -24,8 +25,24 @@ static __always_inline bool is_no_drop(int reason)
 	       IS(reason, SKB_DROP_REASON_TCP_RESET) || IS(reason, SKB_DROP_REASON_TCP_CLOSE);
 }
 
-static __always_inline bool is_unicast(const struct packet *packet)
+/* A free without a reason in a function that does so where all is well: the last segments of a
+ * connection, the queue of a closing socket. Elsewhere it may well be a drop. */
+static __always_inline bool is_quiet(__u64 location)
 {
+#pragma unroll
+	for (int i = 0; i < QUIET_FUNCTIONS; i++)
+		if (location >= settings.quiet[i].start && location < settings.quiet[i].end)
+			return true;
+	return false;
+}
+
+/* Whether it was meant for one host. */
+static __always_inline bool is_unicast(struct sk_buff *skb, const struct packet *packet)
+{
+	__u8 type = BPF_CORE_READ_BITFIELD(skb, pkt_type);
+
+	if (type != PACKET_HOST && type != PACKET_OUTGOING)
+		return false;
 	if (packet->version == 1)
 		return (packet->destination[1] >> 32 & 0xff) < 224;
 	return (packet->destination[0] & 0xff) != 0xff;
@@ -186,12 +203,19 @@ static __always_inline bool is_own_socket(struct sock *sk)
 	return entry && entry->state & OURS;
 }
 
-/* An unsolicited echo reply, or one that a raw socket has got: nobody waits for it in vain. */
-static __always_inline bool is_background(const struct packet *packet, int reason)
+/* Nobody waits in vain for an unsolicited echo reply, or one that a raw socket has got, for a reset
+ * of a connection that has gone already, for what was sent to all and nobody wanted, or for the
+ * multicast with which IPv6 comes up on an interface. */
+static __always_inline bool is_background(struct sk_buff *skb, const struct packet *packet, int reason)
 {
+	if (IS(reason, SKB_DROP_REASON_NOT_SPECIFIED))
+		return !is_unicast(skb, packet);
+	if (IS(reason, SKB_DROP_REASON_IP_INNOROUTES))
+		return packet->protocol == IPPROTO_ICMPV6 && !is_unicast(skb, packet);
 	if (IS(reason, SKB_DROP_REASON_NO_SOCKET))
 		return (packet->protocol == IPPROTO_ICMP && packet->icmp_type == 0) ||
-		       (packet->protocol == IPPROTO_ICMPV6 && packet->icmp_type == 129);
+		       (packet->protocol == IPPROTO_ICMPV6 && packet->icmp_type == 129) ||
+		       (packet->protocol == IPPROTO_TCP && packet->flags & RST);
 	return false;
 }
 
@@ -215,19 +239,19 @@ static __always_inline int drop(struct sk_buff *skb, __u64 location, int reason,
 	__u16 segments = 0;
 	__u32 headers;
 
-	if (is_no_drop(reason) || !skb->network_header || (sk && is_foreign_socket(sk))) {
+	if (is_no_drop(reason) || !skb->network_header || (sk && is_foreign_socket(sk)) ||
+	    (IS(reason, SKB_DROP_REASON_NOT_SPECIFIED) && is_quiet(location))) {
 		tally(TALLY_DROPS_IGNORED);
 		return 0;
 	}
 	bytes = network_header(skb);
-	if (!parse_ip(skb, bytes, &packet) || (IS(reason, SKB_DROP_REASON_NOT_SPECIFIED) && !is_unicast(&packet)) ||
-	    (sk && settings.own_pid && is_own_socket(sk))) {
+	if (!parse_ip(skb, bytes, &packet) || (sk && settings.own_pid && is_own_socket(sk))) {
 		tally(TALLY_DROPS_IGNORED);
 		return 0;
 	}
 	parse_extensions(bytes, &packet);
 	headers = parse_ports(bytes, &packet) + packet.offset;
-	if (is_background(&packet, reason) || is_piece(skb, &packet)) {
+	if (is_background(skb, &packet, reason) || is_piece(skb, &packet)) {
 		tally(TALLY_DROPS_IGNORED);
 		return 0;
 	}

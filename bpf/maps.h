@@ -78,6 +78,13 @@ enum level { /* Hubble's monitor aggregation */
 	LEVEL_MAX = 4,    /* as medium */
 };
 
+#define QUIET_FUNCTIONS 16
+
+struct range { /* of the kernel's code */
+	__u64 start;
+	__u64 end; /* not in it */
+};
+
 struct settings {
 	__u32 seed[20]; /* random each start: nobody can make two connections look like one */
 	__u32 socket_mask; /* max_entries of socket_entries - 1 */
@@ -90,10 +97,10 @@ struct settings {
 	__u16 vxlan_port; /* 4789; 0: do not look into VXLAN */
 	__u8 level; /* enum level */
 	__u8 receive_points; /* 1: from-* points are reported like the others instead of by level */
-	__u8 netns_helper; /* not read: the programs find the namespace's cookie in every kernel */
-	__u8 pad[1];
+	__u8 pad[2];
+	struct range quiet[QUIET_FUNCTIONS]; /* where a free without a reason loses nothing; {0, 0}: nowhere */
 };
-_Static_assert(sizeof(struct settings) == 112, "user space writes the same layout, by BTF");
+_Static_assert(sizeof(struct settings) == 112 + QUIET_FUNCTIONS * 16, "user space writes the same layout, by BTF");
 
 enum loss_place { /* places where counts are lost; each with what was lost there */
 	LOSS_SOCKETS = 0, /* no room in the ring for a record of the socket vantage (TCP's included) */

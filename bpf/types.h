@@ -102,6 +102,7 @@ struct sk_buff {
 	unsigned int len;
 	__u16 network_header;
 	__u16 protocol;
+	__u8 pkt_type : 3; /* BPF_CORE_READ_BITFIELD */
 	int skb_iif;
 } RELOCATED;
 
@@ -117,6 +118,7 @@ enum skb_drop_reason {
 	SKB_DROP_REASON_NO_SOCKET,
 	SKB_DROP_REASON_SOCKET_CLOSE,
 	SKB_DROP_REASON_OTHERHOST,
+	SKB_DROP_REASON_IP_INNOROUTES,
 	SKB_DROP_REASON_TCP_OLD_DATA,
 	SKB_DROP_REASON_TCP_OFOMERGE,
 	SKB_DROP_REASON_TCP_OLD_SEQUENCE,

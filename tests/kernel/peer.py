@@ -1,7 +1,8 @@
 """A process of its own that makes traffic on the loopback: `python peer.py WHAT [NUMBER]`; prints JSON.
 
 tcp BYTES: a connection over which BYTES go one way. udp NUMBER: datagrams of 100 bytes from one socket
-to another. old BYTES: a connection that says where it is, and sends when told to. flood NUMBER: datagrams to as many ports, whether anyone is there or not.
+to another. old BYTES: a connection that says where it is, and sends when told to. flood NUMBER: datagrams
+to as many ports, whether anyone is there or not.
 """
 
 import json
@@ -34,7 +35,10 @@ def tcp(size: int) -> dict[str, int]:
 
 
 def udp(number: int) -> dict[str, int]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there,
+    ):
         there.bind(("127.0.0.1", 0))
         here.bind(("127.0.0.1", 0))
         for _ in range(number):

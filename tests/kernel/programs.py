@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rubin.kernel import btf, cgroups, syscall
+from rubin.kernel import btf, cgroups, drop_reasons, syscall
 from rubin.kernel.attach import CGROUP, Links
 from rubin.kernel.objects import Objects
 from rubin.kernel.records import RECORD
 from rubin.kernel.ring import Ring
+from rubin.kernel.symbols import Symbols
 from rubin.model import addresses
 from rubin.model.enums import TCPFlags
 from tests.waiting import wait_for
@@ -42,6 +43,7 @@ class Programs:
             "forget_ticks": 3600 * TICKS,
             "forget_tcp_ticks": 3600 * TICKS,
             "report_flags": 0x1FF,
+            "quiet": b"".join(struct.pack("=QQ", *one) for one in Symbols().ranges(drop_reasons.QUIET)),
             "vxlan_port": 4789,
             "level": 3,
         }

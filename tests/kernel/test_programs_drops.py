@@ -93,7 +93,42 @@ def test_no_way_to_the_neighbour(lab: World, loaded: Programs) -> None:
         assert (record["direction"], record["pid"]) == (EGRESS, os.getpid())
 
 
+def test_a_route_into_a_blackhole_drops(lab: World, loaded: Programs) -> None:
+    inside = ["ip", "netns", "exec", lab.far, "sysctl", "-qw", "net.ipv4.ip_forward=1"]
+    subprocess.run(inside, check=True)
+    subprocess.run(["ip", "-n", lab.far, "route", "add", "blackhole", "10.78.0.0/24"], check=True)
+    subprocess.run(["ip", "-n", lab.near, "route", "add", "10.78.0.0/24", "via", "10.77.0.2"], check=True)
+    with lab.socket(lab.near, socket.AF_INET, DATAGRAM) as client:
+        client.sendto(b"anybody?", ("10.78.0.1", 8006))
+        (record,) = drops(loaded, 8006)
+    assert (address(record["destination"]), record["direction"]) == ("10.78.0.1", INGRESS)
+
+
+def converse(lab: World, family: int, there: str) -> None:
+    """Connections that end in every usual way, and datagrams that are never read."""
+    with lab.socket(lab.far, family, STREAM) as server:
+        server.bind((there, 8007))
+        server.listen()
+        for number in range(24):
+            client = lab.socket(lab.near, family, STREAM)
+            client.connect((there, 8007))
+            handler, _ = server.accept()
+            client.sendall(b"question")
+            assert handler.recv(8) == b"question"
+            first, second = (client, handler) if number & 1 else (handler, client)
+            first.shutdown(socket.SHUT_WR)  # who closes first is in TIME_WAIT when the other's FIN comes
+            assert not second.recv(1)
+            second.close()
+            first.close()
+    with lab.socket(lab.far, family, DATAGRAM) as server, lab.socket(lab.near, family, DATAGRAM) as client:
+        server.bind((there, 8007))
+        for _ in range(5):
+            client.sendto(b"never read", (there, 8007))
+
+
 def test_a_healthy_conversation_drops_nothing(lab: World, loaded: Programs) -> None:
+    for family, there in ((socket.AF_INET, "10.77.0.2"), (socket.AF_INET6, "fd77::2")):
+        converse(lab, family, there)
     with lab.socket(lab.far, socket.AF_INET, STREAM) as server:
         server.bind(("10.77.0.2", 8004))
         server.listen()
@@ -106,8 +141,12 @@ def test_a_healthy_conversation_drops_nothing(lab: World, loaded: Programs) -> N
             handler.close()  # with most of it unread
             client.close()
     watcher = lab.socket(lab.near, socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-    ping = ["ip", "netns", "exec", lab.near, "ping", "-c2", "-i0.1", "10.77.0.2"]
-    subprocess.run(ping, check=True, stdout=subprocess.DEVNULL)
+    for there in ("10.77.0.2", "fd77::2"):
+        ping = ["ip", "netns", "exec", lab.near, "ping", "-c2", "-i0.1", there]
+        subprocess.run(ping, check=True, stdout=subprocess.DEVNULL)
+    with lab.socket(lab.near, socket.AF_INET, DATAGRAM) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        client.sendto(b"everybody", ("10.77.0.255", 8008))
     watcher.close()
     with lab.socket(lab.near, socket.AF_INET, DATAGRAM) as client:  # the sentinel: a real drop, after all that
         client.sendto(b"", ("10.77.0.2", 8005))

@@ -1,17 +1,20 @@
 """All that the agent has in the kernel: loaded by its settings, attached, followed, and let go."""
 
 import os
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rubin.errors import RubinError, UnsupportedError
-from rubin.kernel import btf, cgroups, clsact, features, privileges
+from rubin.kernel import btf, cgroups, clsact, privileges
 from rubin.kernel.attach import CGROUP, Links, run_iterator
+from rubin.kernel.drop_reasons import QUIET
 from rubin.kernel.interfaces import Interfaces
 from rubin.kernel.objects import COSTS, Capability, Objects
 from rubin.kernel.settings import LEVELS, VANTAGES, LiveSettings
 from rubin.kernel.sweep import Sweep
+from rubin.kernel.symbols import Symbols
 from rubin.kernel.syscall import run
 from rubin.kernel.watched import Watched
 
@@ -24,9 +27,9 @@ _FRAME = bytes(64)
 class Probes:
     """Programs, maps and attachments. A context for one agent; `close` leaves nothing behind."""
 
-    def __init__(self, settings: LiveSettings) -> None:
+    def __init__(self, settings: LiveSettings, symbols: Symbols) -> None:
         """Raises RubinError where nothing at all can be watched: no BTF, no libbpf, nothing built, nothing loaded."""
-        self.settings = settings
+        self.settings, self._symbols = settings, symbols
         self._skips = _skips()
         self.objects = Objects(max_entries=self._sizes())
         self.links = Links()
@@ -73,8 +76,13 @@ class Probes:
             "vxlan_port": 4789,
             "level": LEVELS[self.settings.aggregation],
             "receive_points": int(self.settings.receive_points),
-            "netns_helper": int(features.has_netns_helper()),
+            "quiet": self._quiet(),
         }
+
+    def _quiet(self) -> bytes:
+        """struct range[] of bpf/maps.h."""
+        ranges = self._symbols.ranges(QUIET) if self.settings.drops else []
+        return b"".join(struct.pack("=QQ", *one) for one in ranges)
 
     def _attach(self) -> None:
         clsact.remove_ours_here()  # what a killed agent left, whatever we watch ourselves

@@ -1,5 +1,7 @@
 """Kernel addresses to function names, from /proc/kallsyms, read once and when first asked."""
 
+import re
+from collections.abc import Iterable
 from functools import cached_property
 
 import numpy as np
@@ -43,6 +45,21 @@ class Symbols:
         begin = int(starts[index]) + _NAME
         name = text[begin : text.index(b"\n", begin)].split(b"\t")[0].decode()
         return f"{name}+{address - int(addresses[index]):#x}"
+
+    def ranges(self, functions: Iterable[str]) -> list[tuple[int, int]]:
+        """(start, end) of functions, and of the parts that the compiler made of them (`NAME.cold`).
+
+        One that this kernel has not is left out; none where it hides the addresses.
+        """
+        addresses, _, text = self._functions
+        found = []
+        for name in functions:
+            for match in re.finditer(rb" %b(?:\.[^\t\n]+)?[\t\n]" % re.escape(name.encode()), text):
+                start = int(text[match.start() - 18 : match.start() - 2], 16)
+                index = int(np.searchsorted(addresses, np.uint64(start), "right"))
+                if start and text[match.start() - 1] in _TEXT and index < len(addresses):
+                    found.append((start, int(addresses[index])))
+        return found
 
 
 def _hexadecimal(digits: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:

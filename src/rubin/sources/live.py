@@ -68,8 +68,9 @@ class Live:
         self.settings.check()
         privileges.check(privileges.held())
         self._lock = Lock(self.settings.lock_name)
+        self._symbols = Symbols()
         try:
-            self.probes = Probes(self.settings)
+            self.probes = Probes(self.settings, self._symbols)
         except BaseException:
             self._lock.close()
             raise
@@ -77,7 +78,6 @@ class Live:
         self._ring = Ring(objects.map("flows"), RECORD)
         self._losses = Losses(objects.map("losses"), self.settings.node_name)
         self._costs = stats.Costs(objects, PACKET_PROGRAMS)
-        self._symbols = Symbols()
         self._flows = Flows(self._names())
         self._stopping = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._ring.watch(self._stopping)
