@@ -67,7 +67,7 @@
 
 #include "record.h"
 
-#define FLOWS_RING_BYTES (16 * 1024 * 1024)
+#define FLOWS_RING_BYTES (16 * 1024 * 1024) /* default; user space sets it before loading */
 #define TABLE_ENTRIES 65536 /* default of each vantage; a power of two */
 
 enum level { /* Hubble's monitor aggregation */
@@ -98,9 +98,10 @@ struct settings {
 	__u8 level; /* enum level */
 	__u8 receive_points; /* 1: from-* points are reported like the others instead of by level */
 	__u8 pad[2];
+	__u64 wake_bytes; /* so full, the ring wakes its reader: half of it */
 	struct range quiet[QUIET_FUNCTIONS]; /* where a free without a reason loses nothing; {0, 0}: nowhere */
 };
-_Static_assert(sizeof(struct settings) == 112 + QUIET_FUNCTIONS * 16, "user space writes the same layout, by BTF");
+_Static_assert(sizeof(struct settings) == 120 + QUIET_FUNCTIONS * 16, "user space writes the same layout, by BTF");
 
 enum loss_place { /* places where counts are lost; each with what was lost there */
 	LOSS_SOCKETS = 0, /* no room in the ring for a record of the socket vantage (TCP's included) */

@@ -80,7 +80,7 @@ static __always_inline void submit(struct flow_record *record)
 {
 	__u64 flags = BPF_RB_NO_WAKEUP;
 
-	if (!(tally(TALLY_RECORDS) & 63) && bpf_ringbuf_query(&flows, BPF_RB_AVAIL_DATA) > FLOWS_RING_BYTES / 2)
+	if (!(tally(TALLY_RECORDS) & 63) && bpf_ringbuf_query(&flows, BPF_RB_AVAIL_DATA) > settings.wake_bytes)
 		flags = BPF_RB_FORCE_WAKEUP;
 	bpf_ringbuf_submit(record, flags);
 }

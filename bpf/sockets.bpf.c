@@ -11,6 +11,8 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+const struct flow_record *const layout = NULL; /* so that this object's BTF tells it */
+
 static __always_inline __u64 netns_cookie(struct __sk_buff *skb)
 {
 	struct sk_buff *packet = (void *)skb;

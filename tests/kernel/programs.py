@@ -43,6 +43,7 @@ class Programs:
             "forget_ticks": 3600 * TICKS,
             "forget_tcp_ticks": 3600 * TICKS,
             "report_flags": 0x1FF,
+            "wake_bytes": ring_bytes // 2,
             "quiet": b"".join(struct.pack("=QQ", *one) for one in Symbols().ranges(drop_reasons.QUIET)),
             "vxlan_port": 4789,
             "level": 3,
@@ -83,6 +84,10 @@ class Programs:
 
         wait_for(look, what)
         return self.records()
+
+    def woken(self, seconds: float) -> bool:
+        """Whether the kernel asks for a reader within this time."""
+        return bool(self._ring.wait(seconds))
 
     def losses(self) -> npt.NDArray[np.uint64]:
         """(places, 3): records, packets, bytes (enum loss_place)."""

@@ -17,19 +17,6 @@ def test_a_kernel_new_enough_has_it(feature: features.Feature) -> None:
     assert feature.on or feature.since > kernel(), feature
 
 
-@pytest.mark.parametrize(
-    ("program_type", "helper", "there"),
-    [
-        (3, 46, True),  # get_socket_cookie in tc
-        (8, 46, True),  # ... and at cgroups
-        (8, 44, False),  # xdp_adjust_head is XDP's
-        (3, 9999, False),  # no such helper
-    ],
-)
-def test_a_helper_is_found_where_it_is_allowed(program_type: int, helper: int, there: bool) -> None:
-    assert features._has_helper(program_type, helper) == there
-
-
 def test_a_map_of_an_unknown_type_is_not_there() -> None:
     assert not features._has_map(9999, 4, 4, 1)
 

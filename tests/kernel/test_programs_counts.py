@@ -103,3 +103,13 @@ def test_counts_never_overflow_however_long_the_interval() -> None:
         loaded.run("rubin_egress", packet)
         (record,) = loaded.records()
         assert (record["packets"], record["bytes"]) == (7, (1 << 35) - 500 + 2 * 1028)
+
+
+def test_the_reader_is_woken_when_its_ring_is_half_full() -> None:
+    with programs("sockets", level=0, ring_bytes=1 << 16) as loaded:
+        for _ in range(100):
+            loaded.run("rubin_socket_out", frame(1, 10, back=False))
+        assert not loaded.woken(0)
+        for _ in range(200):  # of 315
+            loaded.run("rubin_socket_out", frame(1, 10, back=False))
+        assert loaded.woken(5)

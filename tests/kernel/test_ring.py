@@ -118,6 +118,12 @@ def test_a_record_of_another_size_is_an_error(tiny: bytes) -> None:
     item.close()
 
 
+def test_a_run_is_timed(writer: Writer) -> None:
+    answer, mean_ns = syscall.run(writer.object.program_fd("count_tc"), PACKET, repeat=200)
+    assert answer == 0xFFFFFFFF
+    assert 1 < mean_ns < 1_000_000
+
+
 def test_waiting_ends_by_a_watched_descriptor(writer: Writer) -> None:
     fd = os.eventfd(0)
     writer.ring.watch(fd)

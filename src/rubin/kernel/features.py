@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from rubin.errors import UnsupportedError
 from rubin.kernel import btf, cgroups, syscall
 
-_SCHED_CLS, _CGROUP_SKB = 3, 8  # enum bpf_prog_type
+_SCHED_CLS = 3  # enum bpf_prog_type
 _RING = 27  # enum bpf_map_type
-_GET_NETNS_COOKIE = 122  # BPF_FUNC_*
 _NO_INTERFACE = 0x7FFFFFFF
 
 
@@ -23,25 +22,6 @@ class Feature:
     since: tuple[int, int]
     costs: str
     why: str = ""
-
-
-def _has_helper(program_type: int, helper: int) -> bool:
-    """Whether programs of a type may call a helper that takes the context: a program that does is loaded and let go."""
-    call = bytes([0x85, 0, 0, 0]) + helper.to_bytes(4, "little")
-    answer_nothing = bytes([0xB7, 0, 0, 0, 0, 0, 0, 0])
-    leave = bytes([0x95, 0, 0, 0, 0, 0, 0, 0])
-    try:
-        os.close(syscall.program_load(program_type, call + answer_nothing + leave))
-    except OSError as error:
-        if error.errno == errno.EPERM:
-            raise
-        return False
-    return True
-
-
-def has_netns_helper() -> bool:
-    """Whether packet programs of both vantage points may ask for the cookie of the namespace. Raises OSError."""
-    return all(_has_helper(program_type, _GET_NETNS_COOKIE) for program_type in (_CGROUP_SKB, _SCHED_CLS))
 
 
 def _has_map(kind: int, key_size: int, value_size: int, entries: int) -> bool:
@@ -91,12 +71,6 @@ def probe() -> list[Feature]:
         _probe("cgroup2", (4, 5), "no flows of sockets", _has_cgroup2),
         _probe("ring buffer", (5, 8), "no flows at all", lambda: _has_map(_RING, 0, 0, 4096)),
         _probe("tcx", (6, 6), "filters at clsact instead, which outlive a killed agent until the next start", has_tcx),
-        _probe(
-            "netns cookie in packet programs",
-            (6, 13),
-            "the network namespace of a socket is known only where its owner is",
-            has_netns_helper,
-        ),
         _probe("program statistics", (5, 8), "the cost of the programs is not measured", _has_statistics),
     ]
     try:
@@ -115,6 +89,12 @@ def _of_types(types: btf.Types) -> list[Feature]:
             types.tracepoint_arguments("kfree_skb") >= 4,
             (6, 11),
             "drops by a socket's receive side have no owner",
+        ),
+        Feature(
+            "packets' own structures in packet programs",
+            types.has_function("bpf_cast_to_kern_ctx"),
+            (6, 2),
+            "finding a packet's network namespace costs more",
         ),
         Feature(
             "TCP tracepoints",

@@ -76,6 +76,7 @@ class Probes:
             "vxlan_port": 4789,
             "level": LEVELS[self.settings.aggregation],
             "receive_points": int(self.settings.receive_points),
+            "wake_bytes": self.settings.ring_bytes // 2,
             "quiet": self._quiet(),
         }
 

@@ -145,5 +145,5 @@ def run(program: int, packet: bytes, repeat: int = 1, context: bytes = b"") -> t
         )
     )
     bpf(_PROG_RUN, attributes)
-    answer, duration_ns = struct.unpack_from("=I32xI", attributes, 4)
+    answer, duration_ns = struct.unpack_from("=I28xI", attributes, 4)
     return answer, duration_ns
