@@ -59,6 +59,7 @@ def _rest(figures: Figures, pid: int, name: str, seconds: float) -> None:
 def _thousand(figures: Figures, pid: int, load: str, seconds: float) -> None:
     """About a thousand flows a second: short connections make ten or so each, both ends seen."""
     with world.serving(load, "tcp-serve", world.TCP_PORT):
+        world.wait_for_port(world.FAR, world.TCP_PORT)
         pace = world.inside(world.NEAR, load, "tcp-pace", world.FAR_ADDRESS, world.TCP_PORT, str(seconds + 2), "60")
         with subprocess.Popen(pace, stdout=subprocess.PIPE):
             time.sleep(1)

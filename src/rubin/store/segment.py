@@ -1,20 +1,21 @@
 """A run of flows as columns in one block of memory, written once from front to back."""
 
-import ctypes
 import mmap
 import weakref
 
 import numpy as np
+import numpy.typing as npt
 
 from rubin.model.batch import Array, FlowBatch, Lost
 from rubin.model.columns import COLUMNS, DTYPES, ROW_BYTES
 from rubin.model.tables import Tables
 
+Bytes = npt.NDArray[np.uint8]
+
 ROWS = 32_768  # the ring holds up to one segment more than its capacity, 3 % of the default
 _BYTES = ROW_BYTES * ROWS
 # One call for all pages: page by page, the faults would cost more than the copying (measured: 50 ns a row, not 28).
 _MEMORY = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
-_WINDOW = ctypes.c_char * _BYTES
 
 
 class Blocks:
@@ -26,12 +27,12 @@ class Blocks:
     def __init__(self) -> None:
         self._free: list[mmap.mmap] = []
 
-    def take(self) -> ctypes.Array[ctypes.c_char]:
-        """A block, with what it last held; it is taken as long as this or an array over it lives."""
+    def take(self) -> Bytes:
+        """(_BYTES,) uint8 with what they last held; taken as long as this array or a view of it lives."""
         memory = self._free.pop() if self._free else mmap.mmap(-1, _BYTES, _MEMORY)
-        window = _WINDOW.from_buffer(memory)
-        weakref.finalize(window, self._give_back, memory).atexit = False
-        return window
+        block = np.frombuffer(memory, np.uint8)
+        weakref.finalize(block, self._give_back, memory).atexit = False
+        return block
 
     def _give_back(self, memory: mmap.mmap) -> None:
         if not self._free:
@@ -79,10 +80,11 @@ class Segment:
         return FlowBatch({name: column[part] for name, column in self._columns.items()}, self.tables, lost)
 
 
-def _carve(block: ctypes.Array[ctypes.c_char]) -> dict[str, Array]:
+def _carve(block: Bytes) -> dict[str, Array]:
     """One array per column, the widest first so that all are aligned."""
-    columns, offset, memory = {}, 0, memoryview(block)
+    columns, offset = {}, 0
     for name in sorted(DTYPES, key=lambda name: -DTYPES[name].itemsize):
-        columns[name] = np.frombuffer(memory, DTYPES[name], ROWS, offset)
-        offset += ROWS * DTYPES[name].itemsize
+        size = ROWS * DTYPES[name].itemsize
+        columns[name] = block[offset : offset + size].view(DTYPES[name])
+        offset += size
     return columns
