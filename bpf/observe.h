@@ -131,8 +131,10 @@ static __always_inline bool count(struct entry *entry, const struct sight *sight
 	news = flags & ~entry->seen[direction];
 	if (news)
 		news = flags & ~__sync_fetch_and_or(&entry->seen[direction], flags);
-	if (sight->protocol == IPPROTO_TCP)
-		news &= settings.report_flags;
+	/* A handshake's ACK tells CONNECT or ACCEPT, whether or not its flag is news by itself. */
+	if (news && sight->protocol == IPPROTO_TCP)
+		news &= settings.report_flags |
+			(TELLS_TCP_LIFE && direction == IN && !(entry->state & ESTABLISHED) ? ACK : 0);
 	if (settings.level < LEVEL_MEDIUM)
 		return true;
 	if (sight->protocol == IPPROTO_TCP && flags & ~entry->flags[direction])

@@ -81,6 +81,25 @@ def test_the_life_of_a_connection(lab: World, family: int) -> None:
         assert sent["bytes"].sum() == 8 + sent["packets"].sum() * (TCP_HEADERS + ip) + SYN_OPTIONS
 
 
+def test_a_connection_that_stands_is_told_whatever_flags_are_news(lab: World) -> None:
+    with attached("sockets", "tcp", report_flags=4) as loaded, listener(lab, 7010) as server:
+        client, handler = connection(lab, server)
+        for _ in range(3):
+            client.sendall(b"question")
+            receive(handler, 8)
+        client.close()
+        handler.close()
+        records = of_port(loaded.wait(lambda all_: closed(of_port(all_, 7010)), "both closes"), 7010)
+    told = [(int(r["point"]), flags(r["tcp_flags"]), int(r["tcp_event"])) for r in records if r["kind"] == TRACE]
+    assert told == [
+        (TO_STACK, "SYN", 0),  # the first packet of each direction is told in any case
+        (TO_ENDPOINT, "SYN", 0),
+        (TO_STACK, "SYN,ACK", 0),
+        (TO_ENDPOINT, "SYN,ACK", CONNECT),
+        (TO_ENDPOINT, "ACK", ACCEPT),
+    ]
+
+
 def test_an_ipv6_socket_that_talks_ipv4(lab: World) -> None:
     with attached("sockets", "tcp") as loaded, lab.socket(lab.far, socket.AF_INET6, STREAM) as server:
         server.bind(("::", 7009))

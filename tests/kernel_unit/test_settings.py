@@ -18,12 +18,21 @@ from rubin.kernel.settings import LiveSettings
         ({"ring_bytes": 5000}, "ring_bytes cannot be 5000"),
         ({"ring_bytes": 2048}, "ring_bytes cannot be 2048"),
         ({"connections": 100_000}, "connections cannot be 100000"),
+        ({"aggregation_flags": ("syn", "fine")}, "TCP flag 'fine' does not exist"),
+        ({"aggregation_flags": ()}, "aggregation_flags cannot be empty"),
         ({"interval_s": 0}, "interval_s cannot be 0"),
     ],
 )
 def test_a_wrong_value_is_named(values: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         LiveSettings(**values).check()
+
+
+@pytest.mark.parametrize(
+    ("names", "bits"), [(("all",), 0x1FF), (("syn", "fin", "rst"), 7), ((" RST", "ns"), 0x104), (("all", "syn"), 0x1FF)]
+)
+def test_flags_are_named_as_by_cilium(names: tuple[str, ...], bits: int) -> None:
+    assert LiveSettings(aggregation_flags=names).report_flags == bits
 
 
 def test_the_defaults_are_right() -> None:

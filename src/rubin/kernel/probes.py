@@ -72,7 +72,7 @@ class Probes:
             "forget_ticks": 60 * ticks,
             "forget_tcp_ticks": 6 * 3600 * ticks,
             "own_pid": run(whoami, _FRAME)[0] if whoami is not None else os.getpid(),
-            "report_flags": 0x1FF,
+            "report_flags": self.settings.report_flags,
             "vxlan_port": 4789,
             "level": LEVELS[self.settings.aggregation],
             "receive_points": int(self.settings.receive_points),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from rubin.errors import UsageError
+from rubin.model.enums import TCPFlags
 
 LEVELS = {"none": 0, "disabled": 0, "lowest": 1, "low": 2, "medium": 3, "max": 4, "maximum": 4}
 VANTAGES = ("sockets", "interfaces")
@@ -20,6 +21,8 @@ class LiveSettings:
     """Hubble's monitor aggregation: none, lowest, low, medium, max."""
     interval_s: float = 5.0
     """With aggregation: how often a busy connection is told anyway."""
+    aggregation_flags: tuple[str, ...] = ("all",)
+    """With aggregation: the TCP flags that are news when a direction has them for the first time, "syn", "fin", …"""
     receive_points: bool = False
     """Tell from-… points of interfaces, too, whatever the aggregation."""
     drops: bool = True
@@ -33,6 +36,16 @@ class LiveSettings:
     lock_name: str = "rubin/agent"
     """Agents of one name exclude each other on a machine."""
 
+    @property
+    def report_flags(self) -> int:
+        """The bits of `aggregation_flags`. Raises UsageError for a flag that TCP has not."""
+        names = [name.strip().upper() for name in self.aggregation_flags]
+        wrong = next((name for name in names if name != "ALL" and name not in TCPFlags.__members__), None)
+        if wrong is not None:
+            known = ", ".join(name.lower() for name in TCPFlags.__members__)
+            raise UsageError(f"TCP flag '{wrong.lower()}' does not exist", f"all, or some of {known}")
+        return sum({int(bit) for name in names for bit in (TCPFlags if name == "ALL" else [TCPFlags[name]])})
+
     def check(self) -> None:
         """Raises UsageError for values that make no sense."""
         if not self.vantages or not set(self.vantages) <= set(VANTAGES):
@@ -41,6 +54,8 @@ class LiveSettings:
             )
         if self.aggregation not in LEVELS:
             raise UsageError(f"aggregation level '{self.aggregation}' does not exist", f"one of {', '.join(LEVELS)}")
+        if not self.report_flags:
+            raise UsageError("aggregation_flags cannot be empty", "all, or some of syn, fin, rst")
         for name, least in (("ring_bytes", 4096), ("connections", 64)):
             value = getattr(self, name)
             if value < least or value & (value - 1):
