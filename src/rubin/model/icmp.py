@@ -2,6 +2,7 @@
 
 from functools import cache
 
+# Type: name, and the names of its codes from 0 on. RFC 792, 950, 1256, 1812.
 _V4: dict[int, tuple[str, tuple[str, ...]]] = {
     0: ("EchoReply", ()),
     3: (
@@ -28,8 +29,8 @@ _V4: dict[int, tuple[str, tuple[str, ...]]] = {
     4: ("SourceQuench", ()),
     5: ("Redirect", ("Net", "Host", "TOS+Net", "TOS+Host")),
     8: ("EchoRequest", ()),
-    10: ("RouterSolicitation", ()),
     9: ("RouterAdvertisement", ()),
+    10: ("RouterSolicitation", ()),
     11: ("TimeExceeded", ("TTLExceeded", "FragmentReassemblyTimeExceeded")),
     12: ("ParameterProblem", ("PointerIndicatesError", "MissingOption", "BadLength")),
     13: ("TimestampRequest", ()),
@@ -39,6 +40,7 @@ _V4: dict[int, tuple[str, tuple[str, ...]]] = {
     17: ("AddressMaskRequest", ()),
     18: ("AddressMaskReply", ()),
 }
+# RFC 4443, 4861.
 _V6: dict[int, tuple[str, tuple[str, ...]]] = {
     1: (
         "DestinationUnreachable",

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from rubin.model import icmp
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import EventType, FlowType, Protocol, TCPFlags
 from rubin.model.tables import DNS, HTTP, Contents
@@ -11,73 +12,6 @@ _REQUEST = 1  # L7FlowType
 
 # Hubble's order, not that of the wire.
 _FLAGS = [TCPFlags[name] for name in ("SYN", "ACK", "RST", "FIN", "PSH", "URG", "ECE", "CWR", "NS")]
-
-_Names = dict[int, tuple[str, tuple[str, ...]]]
-
-# Type: name and the names of its codes from 0 on. RFC 792, 950, 1256, 1812; the words are gopacket's.
-_ICMPV4: _Names = {
-    0: ("EchoReply", ()),
-    3: (
-        "DestinationUnreachable",
-        (
-            "Net",
-            "Host",
-            "Protocol",
-            "Port",
-            "FragmentationNeeded",
-            "SourceRoutingFailed",
-            "NetUnknown",
-            "HostUnknown",
-            "SourceIsolated",
-            "NetAdminProhibited",
-            "HostAdminProhibited",
-            "NetTOS",
-            "HostTOS",
-            "CommAdminProhibited",
-            "HostPrecedence",
-            "PrecedenceCutoff",
-        ),
-    ),
-    4: ("SourceQuench", ()),
-    5: ("Redirect", ("Net", "Host", "TOS+Net", "TOS+Host")),
-    8: ("EchoRequest", ()),
-    9: ("RouterAdvertisement", ()),
-    10: ("RouterSolicitation", ()),
-    11: ("TimeExceeded", ("TTLExceeded", "FragmentReassemblyTimeExceeded")),
-    12: ("ParameterProblem", ("PointerIndicatesError", "MissingOption", "BadLength")),
-    13: ("TimestampRequest", ()),
-    14: ("TimestampReply", ()),
-    15: ("InfoRequest", ()),
-    16: ("InfoReply", ()),
-    17: ("AddressMaskRequest", ()),
-    18: ("AddressMaskReply", ()),
-}
-
-# RFC 4443, 4861.
-_ICMPV6: _Names = {
-    1: (
-        "DestinationUnreachable",
-        (
-            "NoRouteToDst",
-            "AdminProhibited",
-            "BeyondScopeOfSrc",
-            "AddressUnreachable",
-            "PortUnreachable",
-            "SrcAddressFailedPolicy",
-            "RejectRouteToDst",
-        ),
-    ),
-    2: ("PacketTooBig", ()),
-    3: ("TimeExceeded", ("HopLimitExceeded", "FragmentReassemblyTimeExceeded")),
-    4: ("ParameterProblem", ("ErroneousHeaderField", "UnrecognizedNextHeader", "UnrecognizedIPv6Option")),
-    128: ("EchoRequest", ()),
-    129: ("EchoReply", ()),
-    133: ("RouterSolicitation", ()),
-    134: ("RouterAdvertisement", ()),
-    135: ("NeighborSolicitation", ()),
-    136: ("NeighborAdvertisement", ()),
-    137: ("Redirect", ()),
-}
 
 # RFC 1035, 2136: the words are gopacket's.
 _RCODES = {
@@ -113,23 +47,14 @@ def of_packet(
         case Protocol.SCTP:
             return "SCTP"
         case Protocol.ICMPv4:
-            return f"ICMPv4 {_icmp(_ICMPV4, icmp_type, icmp_code)}"
+            return f"ICMPv4 {icmp.text(False, icmp_type, icmp_code)}"
         case Protocol.ICMPv6:
-            return f"ICMPv6 {_icmp(_ICMPV6, icmp_type, icmp_code)}"
+            return f"ICMPv6 {icmp.text(True, icmp_type, icmp_code)}"
         case Protocol.VRRP:
             return "VRRP Advertisement"  # RFC 5798: the only type there is
         case Protocol.IGMP:
             return "IGMP"
     return {1: "IPv4", 2: "IPv6"}.get(ip_version, "")
-
-
-def _icmp(names: _Names, kind: int, code: int) -> str:
-    if kind not in names:
-        return f"{kind}({code})"
-    name, codes = names[kind]
-    if code < len(codes):
-        return f"{name}({codes[code]})"
-    return f"{name}(Code: {code})" if code or codes else name
 
 
 def of_contents(contents: Contents) -> str:
