@@ -67,6 +67,7 @@ class AgentSettings:
     interface: tuple[str, ...] = ()
     """Patterns of the interfaces to watch."""
     monitor_aggregation: str = LiveSettings.aggregation
+    monitor_aggregation_flags: tuple[str, ...] = LiveSettings.aggregation_flags
     monitor_aggregation_interval: str = "5s"
     ring_capacity: int = 1_000_000
     """Flows held in memory."""
@@ -106,6 +107,7 @@ class AgentSettings:
             vantages=("sockets", "interfaces") if self.vantage == "both" else (self.vantage,),
             interfaces=self.interface,
             aggregation=self.monitor_aggregation,
+            aggregation_flags=self.monitor_aggregation_flags,
             interval_s=duration_s(self.monitor_aggregation_interval),
             node_name=self.node,
         )

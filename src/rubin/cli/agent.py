@@ -68,6 +68,13 @@ _FLAGS = (
         metavar="LEVEL",
         values=_LEVELS,
     ),
+    Flag(
+        "monitor-aggregation-flags",
+        "TCP flags that are told when a direction has them for the first time: all, or e.g. syn,fin,rst.",
+        "list",
+        group=_SEE,
+        metavar="FLAG,...",
+    ),
     Flag("monitor-aggregation-interval", "How often a busy connection is told anyway.", group=_SEE, metavar="DURATION"),
     Flag(
         "names",
