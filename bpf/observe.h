@@ -40,7 +40,8 @@ static __always_inline __u8 tcp_step(struct entry *entry, int direction, __u32 f
 	if (direction == OUT || entry->state & ESTABLISHED)
 		return TCP_EVENT_NONE;
 	connected = entry->state & OPENED_LOCALLY && entry->seen[IN] & SYN;
-	accepted = entry->state & OPENED_REMOTELY && entry->seen[OUT] & SYN && entry->seen[IN] & ACK;
+	/* Not asked for: a SYN-ACK out. Over IPv6 older kernels (6.1) do not show theirs to cgroups. */
+	accepted = entry->state & OPENED_REMOTELY && entry->seen[IN] & SYN && entry->seen[IN] & ACK;
 	if (!connected && !accepted)
 		return TCP_EVENT_NONE;
 	if (__sync_fetch_and_or(&entry->state, ESTABLISHED) & ESTABLISHED)

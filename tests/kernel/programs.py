@@ -7,14 +7,15 @@ import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rubin.kernel import btf, cgroups, drop_reasons, syscall
+from rubin.kernel import btf, cgroups, clsact, drop_reasons, features, syscall
 from rubin.kernel.attach import CGROUP, Links
+from rubin.kernel.netlink import Netlink
 from rubin.kernel.objects import Objects
 from rubin.kernel.records import RECORD
 from rubin.kernel.ring import Ring
@@ -117,7 +118,12 @@ class Programs:
         """Both programs at an interface of this namespace."""
         index = socket.if_nametoindex(interface)
         for name, egress in (("rubin_ingress", False), ("rubin_egress", True)):
-            self.links.attach_tcx(f"{name} on {interface}", self.objects.programs()[name], index, egress)
+            program = self.objects.programs()[name]
+            if features.has_tcx():
+                self.links.attach_tcx(f"{name} on {interface}", program, index, egress)
+            else:
+                with closing(Netlink()) as netlink:
+                    clsact.attach(netlink, index, program, name, egress)
 
     def close(self) -> None:
         """Nothing is left behind."""
