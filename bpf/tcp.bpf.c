@@ -9,6 +9,21 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* As tag_of_socket, by loads instead of copies: of a tracepoint's argument the verifier knows what it is. */
+static __always_inline __u64 tag_of_tcp(struct sock *sk, struct tcp_sock *tcp)
+{
+	__u16 remote_port = sk->__sk_common.skc_dport;
+	__u32 ports;
+
+	if (!remote_port)
+		return 0;
+	if (sk->__sk_common.skc_family != AF_INET)
+		return tag_of_socket(sk);
+	ports = pair_of(bpf_ntohs(tcp->inet_conn.icsk_inet.inet_sport), bpf_ntohs(remote_port));
+	return tag_v4(sk->__sk_common.skc_rcv_saddr, sk->__sk_common.skc_daddr, ports, IPPROTO_TCP,
+		      sk->__sk_common.skc_net.net->net_cookie);
+}
+
 static __always_inline void close_record(const struct details *details, __u32 state, const int direction,
 					 const struct counts *counts, __u32 srtt_us, __u8 event)
 {
@@ -25,7 +40,8 @@ static __always_inline void close_record(const struct details *details, __u32 st
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(rubin_tcp_closed, struct sock *sk)
 {
-	__u64 tag = tag_of_socket(sk);
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	__u64 tag = tcp ? tag_of_tcp(sk, tcp) : 0;
 	struct details *details;
 	struct counts in, out;
 	struct entry *entry;
@@ -38,7 +54,7 @@ int BPF_PROG(rubin_tcp_closed, struct sock *sk)
 	if (!entry || !details || __sync_val_compare_and_swap(&entry->tag, tag, BUSY) != tag)
 		return 0;
 	if (!(entry->state & OURS)) {
-		srtt_us = BPF_CORE_READ((struct tcp_sock *)sk, srtt_us) >> 3;
+		srtt_us = tcp->srtt_us >> 3;
 		take(entry, OUT, &out);
 		take(entry, IN, &in);
 		if (out.packets || !in.packets)
@@ -55,7 +71,8 @@ int BPF_PROG(rubin_tcp_closed, struct sock *sk)
 SEC("tp_btf/tcp_retransmit_skb")
 int BPF_PROG(rubin_tcp_resent, struct sock *sk)
 {
-	__u64 tag = tag_of_socket(sk);
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	__u64 tag = tcp ? tag_of_tcp(sk, tcp) : 0;
 	struct entry *entry;
 	__u32 index;
 
