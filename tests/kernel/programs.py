@@ -117,12 +117,15 @@ class Programs:
     def attach_to(self, interface: str) -> None:
         """Both programs at an interface of this namespace."""
         index = socket.if_nametoindex(interface)
-        for name, egress in (("rubin_ingress", False), ("rubin_egress", True)):
-            program = self.objects.programs()[name]
-            if features.has_tcx():
-                self.links.attach_tcx(f"{name} on {interface}", program, index, egress)
-            else:
-                with closing(Netlink()) as netlink:
+        tcx = features.has_tcx()
+        with closing(Netlink()) as netlink:
+            if not tcx:
+                clsact.remove_ours(netlink)  # a test's before this one
+            for name, egress in (("rubin_ingress", False), ("rubin_egress", True)):
+                program = self.objects.programs()[name]
+                if tcx:
+                    self.links.attach_tcx(f"{name} on {interface}", program, index, egress)
+                else:
                     clsact.attach(netlink, index, program, name, egress)
 
     def close(self) -> None:
