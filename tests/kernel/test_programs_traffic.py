@@ -195,7 +195,8 @@ def test_the_agents_own_sockets_are_left_out(lab: World) -> None:
         assert not child.wait()
         handler.close()
         records = of_port(loaded.wait(lambda all_: (all_["tcp_event"] == CLOSE).any(), "the child's close"), 7005)
-    assert set(records["pid"][records["point"] != 11]) == {child.pid}
+    at_sockets = records["pid"][records["point"] != 11]
+    assert set(at_sockets) - {0} == {child.pid}  # 0: the kernel itself answers for what is in TIME_WAIT
 
 
 def test_connections_older_than_the_programs(lab: World) -> None:
