@@ -15,6 +15,8 @@ class Load:
     sender: Callable[[float], tuple[str, ...]]
     server: tuple[str, ...]
     counted_by_server: bool = False
+    pin: tuple[str, ...] = ()
+    """taskset(1) before both ends: on two processors a ping-pong runs three times as fast or slow by chance."""
 
 
 def _udp(flows: int) -> Load:
@@ -26,24 +28,26 @@ def _udp(flows: int) -> Load:
     )
 
 
-def _tcp(name: str, mode: str) -> Load:
+def _tcp(name: str, mode: str, pin: tuple[str, ...] = ()) -> Load:
     return Load(
         name,
         lambda seconds: (mode, world.FAR_ADDRESS, world.TCP_PORT, str(seconds)),
         ("tcp-serve", world.TCP_PORT),
+        pin=pin,
     )
 
 
-LOADS = (_tcp("tcp_bulk", "tcp-bulk"), _udp(1), _udp(2_000), _udp(10_000), _tcp("tcp_short", "tcp-short"))
+_ONE = ("taskset", "-c", "0")
+LOADS = (_tcp("tcp_bulk", "tcp-bulk"), _udp(1), _udp(2_000), _udp(10_000), _tcp("tcp_short", "tcp-short", _ONE))
 BY_NAME = {load.name: load for load in LOADS}
 
 
 def rate(tool: str, load: Load, seconds: float) -> float:
     """Bytes, datagrams taken, or connections, a second."""
-    with world.serving(tool, *load.server) as server:
+    with world.serving(*load.pin, tool, *load.server) as server:
         world.wait_for_port(world.FAR, load.server[1])
         sender = subprocess.run(
-            world.inside(world.NEAR, tool, *load.sender(seconds)), check=True, capture_output=True, text=True
+            world.inside(world.NEAR, *load.pin, tool, *load.sender(seconds)), check=True, capture_output=True, text=True
         )
         server.terminate()
         taken = server.communicate(timeout=20)[0]

@@ -56,3 +56,19 @@ def test_completeness_is_the_part_of_the_events_that_became_flows():
     assert _completeness(0, live(0)) == 100
     assert _completeness(75, live(25)) == 75
     assert np.isclose(_completeness(2, live(1)), 66.6667)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ring_capacity": 0},
+        {"ring_capacity": -7},
+        {"metrics_series_limit": 0},
+        {"node_name": "a/b"},
+        {"interface": ("eth0",)},
+    ],
+)
+def test_settings_without_sense_are_refused(wrong):
+    AgentSettings().check()
+    with pytest.raises(UsageError):
+        AgentSettings(**wrong).check()

@@ -40,6 +40,7 @@ def test_later_sources_win(section, environ, flags, expected):
     [
         ({"ring_capacty": 1}, {}, "ring_capacty"),
         ({"ring_capacity": "many"}, {}, "many"),
+        ({"ring_capacity": True}, {}, "True"),
         ({}, {"RUBIN_VERBOSE": "perhaps"}, "perhaps"),
     ],
 )

@@ -19,6 +19,7 @@ from rubin.api.flowlogs import ExportSettings, duration_s
 from rubin.api.listen import ListenSettings
 from rubin.api.selection import compiled
 from rubin.api.server import Server, ServerThread
+from rubin.errors import UsageError
 from rubin.identity.facts import Provider
 from rubin.identity.local import Local
 from rubin.identity.static import Static
@@ -50,8 +51,8 @@ class AgentSettings:
     tls_cert_file: str = ""
     tls_key_file: str = ""
     tls_client_ca_files: tuple[str, ...] = ()
-    metrics_address: str = "127.0.0.1:9965"
-    """host:port of /metrics; "" for none."""
+    metrics_address: str = ":9965"
+    """host:port of /metrics, without a host on all addresses, as Hubble; "" for none."""
     metrics: str = sink.DEFAULT
     """Metrics with their options, as Hubble's flag or Helm's list."""
     dynamic_metrics_config_path: str = ""
@@ -85,6 +86,16 @@ class AgentSettings:
     node_name: str = ""
     """How flows name this node; the host's name where it is not given."""
     cluster_name: str = "default"
+
+    def check(self) -> None:
+        """Raises UsageError for values that make no sense together or at all."""
+        for name in ("ring_capacity", "metrics_series_limit"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} cannot be {getattr(self, name)}", "a number above 0")
+        if "/" in self.node_name:
+            raise UsageError(f"node_name cannot be '{self.node_name}'", "a name without a slash; cluster_name is apart")
+        if self.interface and self.vantage == "sockets":
+            raise UsageError("interfaces are named, and none is watched", "--vantage interfaces or --vantage both")
 
     @property
     def node(self) -> str:
@@ -124,6 +135,7 @@ class AgentSettings:
 
 def run(settings: AgentSettings) -> int:
     """Observe this machine until SIGTERM or SIGINT. Raises RubinError where it cannot begin."""
+    settings.check()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with ExitStack() as stack:
         agent = Agent(settings, stack)

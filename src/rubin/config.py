@@ -64,6 +64,8 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
             return tuple(_convert(name, part, get_args(hint)[0]) for part in parts if part != "")
         if hint is bool:
             return _boolean(value)
+        if isinstance(value, bool):  # an int to Python, to nobody else
+            raise ValueError(value)
         if hint is Any or isinstance(value, hint):
             return value
         return hint(value)
