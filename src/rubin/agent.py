@@ -141,6 +141,10 @@ def run(settings: AgentSettings) -> int:
         agent = Agent(settings, stack)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: agent.live.stop())
+        watched = [name for name in agent.live.status().attached if name.startswith("rubin_ingress")]
+        if settings.vantage != "sockets" and not watched:
+            patterns = ",".join(settings.interface) or "default"
+            _LOG.warning("interfaces=none patterns=%s: none matches yet; new ones are followed", patterns)
         _LOG.info("agent=started node=%s socket=%s tcp=%s", settings.node, settings.listen, settings.listen_address)
         agent.run()
     _LOG.info("agent=stopped flows=%d", agent.account.flows)
