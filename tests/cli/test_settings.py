@@ -101,3 +101,26 @@ def test_a_bad_value_of_the_environment_names_the_variable(home: Path) -> None:
 def test_yaml_booleans_are_booleans(home: Path, boolean: str) -> None:
     path = write(home / "tls.yaml", f"tls: {boolean}\n")
     assert values(f"--config {path}", {"HOME": str(home)}, "tls") == [True]
+
+
+def test_a_directory_that_may_not_be_entered_holds_no_settings(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    write(home / ".config" / "rubin" / "config.yaml", "server: a:1\n")
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert config_path({"HOME": str(home)}) is None
+    assert values("", {"HOME": str(home)}, "server") == ["localhost:4245"]
+
+
+def test_a_key_of_hubbles_alone_passes_in_a_file_that_was_found_not_in_one_that_was_named(home: Path) -> None:
+    environ = {"HOME": str(home)}
+    path = write(home / ".hubble" / "config.yaml", "server: a:1\nof-hubble-alone: 1\n")
+    assert values("", environ, "server") == ["a:1"]
+    for line, more in ((f"--config {path}", {}), ("", {"HUBBLE_CONFIG": str(path)})):
+        with pytest.raises(UsageError, match="setting 'of-hubble-alone' does not exist"):
+            values(line, environ | more, "server")
+    here = write(home / "config.yaml", "server: b:1\nof-hubble-alone: 1\n")
+    assert values("", environ, "server") == ["b:1"]
+    with pytest.raises(UsageError, match="setting 'of-hubble-alone' does not exist"):
+        values(f"--config {here.name}", environ, "server")

@@ -85,7 +85,7 @@ def _yaml(value: Any) -> str:
 def _write(arguments: Arguments, change: Any) -> None:
     """Put the changed settings into the file that was named or found, else into our own."""
     path = config_path(os.environ, arguments["config"]) or own_path(os.environ)
-    content = change(read_file(path, must_exist=False))
+    content = change(read_file(path, must_exist=False, may_know_more=True))
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         fresh = Path(f"{path}.{os.getpid()}")

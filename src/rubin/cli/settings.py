@@ -111,7 +111,7 @@ def from_environment(settings: Iterable[Flag], environ: Mapping[str, str]) -> di
 def _from_file(settings: list[Flag], given: Given, environ: Mapping[str, str]) -> dict[str, Any]:
     named = next((text for flag, text in reversed(given.flags) if flag.name == "config"), None)
     path = config_path(environ, named)
-    content = read_file(path, must_exist=named is not None) if path else {}
+    content = read_file(path, named is not None, _may_know_more(path, environ, named)) if path else {}
     names = {flag.name: flag for flag in settings}
     return {key: from_yaml(names[key], value, path) for key, value in content.items() if key in names}
 
@@ -121,8 +121,29 @@ def config_path(environ: Mapping[str, str], named: str | None = None) -> Path | 
     named = named or environ.get("RUBIN_CONFIG") or environ.get("HUBBLE_CONFIG")
     if named:
         return Path(named)
-    found = (path for path in _places(environ) if path.is_file() and os.access(path, os.R_OK))
+    found = (path for path in _places(environ) if _may_be_read(path))
     return next((path for path in found if _is_ours(path)), None)
+
+
+def _may_be_read(path: Path) -> bool:
+    """Whether there is such a file for us; one in a directory that we may not enter is none."""
+    try:
+        return path.is_file() and os.access(path, os.R_OK)
+    except OSError:
+        return False
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _may_know_more(path: Path, environ: Mapping[str, str], named: str | None) -> bool:
+    """Whether the file was found where Hubble's lie: it may hold settings that only Hubble has."""
+    is_named = named or environ.get("RUBIN_CONFIG") or environ.get("HUBBLE_CONFIG")
+    return not is_named and path != own_path(environ)
 
 
 def own_path(environ: Mapping[str, str]) -> Path:
@@ -151,9 +172,9 @@ def _is_ours(path: Path) -> bool:
     return isinstance(content, dict) and any(flag.name in content for flag in KEYS)
 
 
-def read_file(path: Path, must_exist: bool = True) -> dict[str, Any]:
-    """The file as a mapping. Raises RubinError; a key that nobody knows is refused outside Hubble's places."""
-    if not must_exist and not path.exists():
+def read_file(path: Path, must_exist: bool = True, may_know_more: bool = False) -> dict[str, Any]:
+    """The file as a mapping. Raises RubinError, for a key that nobody knows too unless it `may_know_more`."""
+    if not must_exist and not _is_there(path):
         return {}
     content = _load(path)
     if content is None:
@@ -162,7 +183,7 @@ def read_file(path: Path, must_exist: bool = True) -> dict[str, Any]:
         raise RubinError(f"{path} holds no settings", "lines such as 'server: localhost:4245'")
     known = {flag.name for flag in KEYS}
     for key in content:
-        if key not in known and "hubble" not in str(path.parent) and path.parent != Path():
+        if key not in known and not may_know_more:
             raise unknown_key(str(key), str(path))
     return content
 
