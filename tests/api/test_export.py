@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -189,6 +190,62 @@ def test_a_file_is_gone_on_with_after_a_restart(tmp_path: Path):
     assert len(_files(tmp_path)) == 2
 
 
+def test_a_file_that_cannot_be_set_aside_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = RotatedFile(str(tmp_path / "f"), 10, 5, compress=False)
+    file.write(b"1234567\n")
+    with monkeypatch.context() as broken:
+        broken.setattr("rubin.api.rotated.os.rename", _refused)
+        file.write(b"a\nbb\n")
+        file.write(b"ccc\n")
+    assert (tmp_path / "f").read_bytes() == b"1234567\na\nbb\nccc\n"
+    assert file.failed_rotations == 2
+    reader, writer = os.pipe()  # numbers that a file closed by mistake would have taken along
+    file.write(b"dddddd\n")
+    os.write(writer, b"here")
+    assert os.read(reader, 9) == b"here"
+    assert (tmp_path / "f").read_bytes() == b"dddddd\n"
+    assert len(_files(tmp_path)) == 2
+    file.close()
+    file.close()
+    os.close(reader)
+    os.close(writer)
+
+
+def _refused(*_: object) -> None:
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_file_that_cannot_be_opened_anew_leaves_the_old_one_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = RotatedFile(str(tmp_path / "f"), 10, 5, compress=False)
+    file.write(b"1234567\n")
+    with monkeypatch.context() as broken:
+        broken.setattr(file, "_opened", _refused)
+        file.write(b"abcdef\n")
+    file.write(b"ghijkl\n")
+    file.close()
+    aside, now = (tmp_path / name for name in sorted(_files(tmp_path), key=len, reverse=True))
+    assert (aside.read_bytes(), now.read_bytes()) == (b"1234567\nabcdef\n", b"ghijkl\n")
+    assert file.failed_rotations == 1
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_full_file_that_somebody_took_away_is_opened_anew(tmp_path: Path, compress: bool):
+    file = RotatedFile(str(tmp_path / "f"), 10, 5, compress)
+    file.write(b"1234567\n")
+    (tmp_path / "f").unlink()
+    file.write(b"abcdef\n")
+    file.close()
+    assert _files(tmp_path) == ["f"]
+    assert (tmp_path / "f").read_bytes() == b"abcdef\n"
+    assert file.failed_rotations == 0
+
+
+def test_of_the_directories_only_the_last_is_made(tmp_path: Path):
+    with pytest.raises(RubinError, match=f"there is no directory {tmp_path}/a\n"):
+        Exporter(Ring(10), FlowLog("a", str(tmp_path / "a" / "b" / "c" / "f")), "node-1")
+    assert _files(tmp_path) == []
+
+
 # --- configuration -------------------------------------------------------------------------------
 
 FLOWLOGS = """
@@ -278,6 +335,37 @@ def test_the_flags_are_an_export_too():
     )
     with pytest.raises(UsageError):
         static_log(ExportSettings(export_file_path="a", export_denylist="{"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (ExportSettings(export_denylist="{"), "no flow filter"),
+        (ExportSettings(export_fieldmask=("nonsense",)), "invalid fieldmask"),
+        (ExportSettings(export_aggregation_interval="soon"), "no duration"),
+        (ExportSettings(export_fieldmask=("time",)), "export_fieldmask is set, but no export_file_path"),
+        (ExportSettings(export_file_compress=True), "export_file_compress is set, but no export_file_path"),
+    ],
+)
+def test_flags_of_an_export_without_a_file_are_checked(settings: ExportSettings, says: str):
+    with pytest.raises(UsageError, match=says):
+        static_log(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("flowLogs:\n- name: a\n  filePath: b\n- name: [c\n", ":5 is not valid YAML"),
+        ("flowLogs:\n- name: a\n  filePath: b\n- name: c\n  colour: d\n", ":4: flow log setting 'colour'"),
+    ],
+)
+def test_what_is_wrong_with_a_flowlogs_file_is_one_line_with_its_number(tmp_path: Path, text: str, where: str):
+    path = tmp_path / "flowlogs.yaml"
+    path.write_text(text)
+    with pytest.raises(RubinError) as caught:
+        read_flowlogs(str(path))
+    assert caught.value.sentence.startswith(f"{path}{where}")
+    assert "\n" not in caught.value.sentence
 
 
 @pytest.mark.parametrize(

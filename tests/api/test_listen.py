@@ -72,6 +72,11 @@ def test_a_living_servers_socket_is_not(tmp_path: Path):
             assert foreign.ServerStatus().max_flows == 10
 
 
+def test_a_socket_path_that_is_too_long_is_said():
+    with pytest.raises(UsageError, match="has 112 bytes, a socket can have 107"):
+        unix_socket("/tmp/" + "x" * 107)
+
+
 def test_a_file_is_not_taken_for_a_socket(tmp_path: Path):
     (tmp_path / "s").write_text("precious")
     with pytest.raises(RubinError, match="is no socket"):

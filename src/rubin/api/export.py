@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 from rubin import __version__
 from rubin.api.aggregate import Aggregate
@@ -125,5 +126,12 @@ def _aggregate(log: FlowLog) -> Aggregate | None:
 def _opened(log: FlowLog) -> RotatedFile:
     try:
         return RotatedFile(log.file_path, log.file_max_size_mb << 20, log.file_max_backups, log.file_compress)
+    except FileNotFoundError as error:
+        parents = Path(log.file_path).absolute().parents
+        missing = next((parent for parent in reversed(parents) if not parent.exists()), parents[0])
+        raise RubinError(
+            f"cannot write {log.file_path}: there is no directory {missing}", f"mkdir {missing}"
+        ) from error
     except OSError as error:
-        raise RubinError(f"cannot write {log.file_path}: {error.strerror}", "another path for the export") from error
+        reason = error.strerror or error
+        raise RubinError(f"cannot write {log.file_path}: {reason}", "another path for the export") from error

@@ -55,9 +55,21 @@ class ExportSettings:
 
 
 def static_log(settings: ExportSettings) -> FlowLog | None:
-    """The export that the flags describe, None where they name no file. Raises UsageError."""
-    if not settings.export_file_path:
-        return None
+    """The export that the flags describe, None where they name no file.
+
+    Raises UsageError for a flag that is wrong, and for one that describes an export without a file.
+    """
+    log = _static(settings)
+    if settings.export_file_path:
+        return log
+    usual = ExportSettings()
+    for name in (field.name for field in fields(ExportSettings) if field.name.startswith("export_")):
+        if getattr(settings, name) != getattr(usual, name):
+            raise UsageError(f"{name} is set, but no export_file_path", "export_file_path says where the flows go")
+    return None
+
+
+def _static(settings: ExportSettings) -> FlowLog:
     return _checked(
         FlowLog(
             name="static",
@@ -77,21 +89,47 @@ def static_log(settings: ExportSettings) -> FlowLog | None:
 def read_flowlogs(path: str) -> list[FlowLog]:
     """The exports of a `flowLogs:` file. Raises RubinError that names what is wrong with it."""
     try:
-        document = yaml.safe_load(Path(path).read_text())
+        text = Path(path).read_text()
+        document, lines = yaml.safe_load(text), _entry_lines(yaml.compose(text, Loader=yaml.SafeLoader))
     except OSError as error:
-        raise RubinError(f"cannot read {path}: {error.strerror}", "check flowlogs_config_path") from error
+        raise RubinError(f"cannot read {path}: {error.strerror or error}", "check flowlogs_config_path") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RubinError(f"{path} is not valid YAML: {error}", "mend the line that is named") from error
+        where, why = _what_is_wrong(error)
+        raise RubinError(f"{path}{where} is not valid YAML: {why}", "mend the line that is named") from error
     entries = document.get("flowLogs") if isinstance(document, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise RubinError(f"{path} holds no list flowLogs", "flowLogs: [{name: all, filePath: /var/log/flows.log}]")
-    logs = [_log(entry) for entry in entries]
+    logs = []
+    for number, entry in enumerate(entries):
+        try:
+            logs.append(_log(entry))
+        except RubinError as error:
+            where = f":{lines[number]}" if number < len(lines) else ""
+            raise UsageError(f"{path}{where}: {_one_line(error.sentence)}", error.way_on) from error
     for what in ("name", "file_path"):
         values = [getattr(log, what) for log in logs]
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice is not None:
             raise RubinError(f"{path} has two flow logs with the {what.replace('_', ' ')} {twice}", "one for each")
     return logs
+
+
+def _entry_lines(root: yaml.Node | None) -> list[int]:
+    """On which line, from 1, each flow log begins."""
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    lists = [value for key, value in pairs if key.value == "flowLogs" and isinstance(value, yaml.SequenceNode)]
+    return [entry.start_mark.line + 1 for found in lists[-1:] for entry in found.value]
+
+
+def _what_is_wrong(error: Exception) -> tuple[str, str]:
+    """`:LINE` where it is known, and the reason, without the excerpt of the file."""
+    mark = getattr(error, "problem_mark", None)
+    why = getattr(error, "problem", None) or str(error)
+    return (f":{mark.line + 1}" if mark else ""), _one_line(why)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 _KEYS = {

@@ -12,6 +12,7 @@ from pathlib import Path
 from rubin.errors import RubinError, UsageError
 
 _BACKLOG = 128
+_SOCKET_PATH_BYTES = 107  # sockaddr_un has 108, with the zero behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class ListenSettings:
 
 def unix_socket(path: str) -> socket.socket:
     """A listening socket at `path`, mode 0660, in the place of one that a dead server left behind."""
+    size = len(os.fsencode(path))
+    if size > _SOCKET_PATH_BYTES:
+        raise UsageError(
+            f"the socket path {path} has {size} bytes, a socket can have {_SOCKET_PATH_BYTES}", "a shorter socket_path"
+        )
     _refuse_living(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -41,7 +47,7 @@ def unix_socket(path: str) -> socket.socket:
     except OSError as error:
         listener.close()
         raise RubinError(
-            f"cannot listen on {path}: {error.strerror}", "another path, or the permissions of its directory"
+            f"cannot listen on {path}: {error.strerror or error}", "another path, or the permissions of its directory"
         ) from error
     return listener
 
@@ -55,7 +61,7 @@ def _refuse_living(path: str) -> None:
     except (FileNotFoundError, ConnectionRefusedError):
         return
     except OSError as error:
-        raise RubinError(f"cannot look at {path}: {error.strerror}", "another path for the socket") from error
+        raise RubinError(f"cannot look at {path}: {error.strerror or error}", "another path for the socket") from error
     raise RubinError(f"another server listens on {path}", "stop it first, or another path for the socket")
 
 
@@ -65,7 +71,9 @@ def tcp_socket(address: str, tls: bool) -> socket.socket:
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise RubinError(f"cannot listen on {address}: {error.strerror}", "an address of this machine") from error
+        raise RubinError(
+            f"cannot listen on {address}: {error.strerror or error}", "an address of this machine"
+        ) from error
     # As Go does: a name means its IPv4 address if it has one; no name, IPv6 that takes IPv4 too if there is IPv6.
     preferred = socket.AF_INET if host else socket.AF_INET6
     found.sort(key=lambda one: one[0] != preferred)
@@ -101,7 +109,9 @@ def _bound(address: str, family: int, where: tuple[object, ...]) -> socket.socke
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise RubinError(f"{address} is in use", "stop the other server, or listen on another port") from error
-        raise RubinError(f"cannot listen on {address}: {error.strerror}", "an address of this machine") from error
+        raise RubinError(
+            f"cannot listen on {address}: {error.strerror or error}", "an address of this machine"
+        ) from error
     return listener
 
 

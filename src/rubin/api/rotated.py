@@ -1,21 +1,28 @@
 """A file of lines that is set aside when it is full, and the number of old ones that stay."""
 
 import gzip
+import logging
 import os
 import shutil
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
 
 
 class RotatedFile:
     """Lines appended to `path`; full files become `NAME-TIME.EXT` (`.gz` when compressed), as Hubble's do.
 
-    `path` "stdout" is the standard output, which is never rotated. Raises OSError.
+    `path` "stdout" is the standard output, which is never rotated. Of the directories only the last is
+    made. Where a full file cannot be set aside it is gone on with, `failed_rotations` counts, and the
+    next write tries again. Raises OSError.
     """
 
     def __init__(self, path: str, max_bytes: int, max_backups: int, compress: bool) -> None:
         self._path, self._max_bytes, self._max_backups, self._compress = Path(path), max_bytes, max_backups, compress
+        self.failed_rotations = 0
         self._rotates = path != "stdout"
         self._file = self._opened() if self._rotates else sys.stdout.fileno()
         self._size = os.fstat(self._file).st_size if self._rotates else 0
@@ -25,15 +32,15 @@ class RotatedFile:
         while lines:
             end = self._fitting(lines)
             if not end:
-                self._rotate()
-                end = self._fitting(lines)
+                end = self._fitting(lines) if self._rotate() else len(lines)
             self._append(lines[:end])
             lines = lines[end:]
 
     def close(self) -> None:
         """Nothing is left to write: there is no buffer."""
         if self._rotates:
-            os.close(self._file)
+            with suppress(OSError):  # the system has let it go even then
+                os.close(self._file)
 
     def _append(self, lines: bytes) -> None:
         """All of the lines or, where the disk is full, none."""
@@ -55,14 +62,39 @@ class RotatedFile:
         end = lines.rfind(b"\n", 0, max(0, room)) + 1
         return end if end or self._size else lines.index(b"\n") + 1
 
-    def _rotate(self) -> None:
-        os.close(self._file)
+    def _rotate(self) -> bool:
+        """Whether there is a new file to write to; if not, the old one stays in use."""
         aside = self._aside()
-        os.rename(self._path, aside)
-        self._file, self._size = self._opened(), 0
-        if self._compress:
-            with aside.open("rb") as full, gzip.open(f"{aside}.gz", "wb", compresslevel=6) as packed:
-                shutil.copyfileobj(full, packed)
+        try:
+            with suppress(FileNotFoundError):  # somebody took the file away: nothing is left to set aside
+                os.rename(self._path, aside)
+            opened = self._opened()
+        except OSError as error:
+            self._failed(error)
+            return False
+        self.close()
+        self._file, self._size = opened, 0
+        try:
+            self._tidy(aside)
+        except OSError as error:
+            self._failed(error)
+        return True
+
+    def _failed(self, error: OSError) -> None:
+        if not self.failed_rotations:
+            _LOG.error("file=%s is not rotated: reason=%r", self._path, error.strerror or str(error))
+        self.failed_rotations += 1
+
+    def _tidy(self, aside: Path) -> None:
+        """Compress what was set aside, and remove what is too old."""
+        if self._compress and aside.exists():
+            packed = Path(f"{aside}.gz")
+            try:
+                with aside.open("rb") as full, gzip.open(packed, "wb", compresslevel=6) as into:
+                    shutil.copyfileobj(full, into)
+            except OSError:
+                packed.unlink(missing_ok=True)  # half of it is of no use; the whole stays as it is
+                raise
             aside.unlink()
         self._forget()
 
@@ -77,7 +109,7 @@ class RotatedFile:
 
     def _forget(self) -> None:
         for old in self._backups()[: -self._max_backups or None] if self._max_backups else self._backups():
-            old.unlink()
+            old.unlink(missing_ok=True)
 
     def _backups(self) -> list[Path]:
         """Oldest first: the times in the names sort."""
@@ -85,5 +117,5 @@ class RotatedFile:
         return sorted([*self._path.parent.glob(pattern), *self._path.parent.glob(pattern + ".gz")])
 
     def _opened(self) -> int:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(exist_ok=True)
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
