@@ -160,3 +160,10 @@ def test_fifty_thousand_series_are_written_in_a_second_while_the_line_goes_on():
     assert body.count(b"hubble_flows_processed_total{") == 50_000
     assert took < 5  # on a busy machine; the bench measures
     assert len(waits) > 5
+
+
+def test_run_time_is_given_in_nanoseconds_and_served_in_seconds():
+    own = Own()
+    own.give("program_run_ns", by_name(lambda: [("ingress", 1_500_000_000)]))
+    (family,) = own.families()
+    assert family.lines == ['rubin_program_run_seconds_total{program="ingress"} 1.5']

@@ -27,13 +27,13 @@ def serving(**settings):
         server.close()
 
 
-def get(server, path="/metrics", tls=None, **headers):
+def get(server, path="/metrics", tls=None, method="GET", **headers):
     if tls is None:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     else:
         connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=10, context=tls)
     try:
-        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()
         return response.status, dict(response.getheaders()), response.read()
     finally:
@@ -63,6 +63,15 @@ def test_health_and_unknown_paths():
         assert get(server, "/healthz")[0] == 200
         assert get(server, "/")[0] == 404
         assert get(server, "/metrics?x=1")[0] == 200
+
+
+def test_head_is_get_without_the_body():
+    with serving() as server:
+        for path in ("/metrics", "/healthz", "/"):
+            status, headers, body = get(server, path)
+            alone = get(server, path, method="HEAD")
+            assert (alone[0], alone[2]) == (status, b"")
+            assert alone[1]["Content-Length"] == headers["Content-Length"] == str(len(body))
 
 
 def test_requests_are_counted_by_code():

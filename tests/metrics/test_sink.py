@@ -3,7 +3,7 @@ import numpy as np
 from rubin.metrics.configuration import parse
 from rubin.metrics.sink import Metrics, Settings
 from rubin.model.batch import FlowBatch, Lost, empty
-from rubin.model.enums import LostSource
+from rubin.model.enums import LostSource, TCPEvent
 from rubin.model.tables import Endpoint, Tables
 from tests.flows import flows, generate
 from tests.metrics.pages import labelled, samples
@@ -166,12 +166,39 @@ def test_losses_are_counted_by_hubbles_source_and_by_our_place():
     assert samples(page, "hubble_lost_events_total") == {
         labelled(source="perf_event_ring_buffer"): 6.0,
         labelled(source="hubble_ring_buffer"): 2.0,
+        labelled(source="observer_events_queue"): 0.0,
     }
     assert samples(page, "rubin_lost_events_total") == {
         labelled(place="ring:sockets"): 5.0,
         labelled(place="sweep"): 1.0,
         labelled(place="hubble_ring_buffer"): 2.0,
     }
+
+
+def test_every_source_of_losses_has_a_number_before_the_first_loss():
+    assert samples(metrics_of("").exposition(), "hubble_lost_events_total") == {
+        labelled(source=source): 0.0
+        for source in ("perf_event_ring_buffer", "observer_events_queue", "hubble_ring_buffer")
+    }
+
+
+def test_the_end_of_a_connection_that_tells_no_packet_is_no_flow_of_hubbles():
+    metrics = metrics_of("flow port-distribution tcp tcp-resets traffic")
+    batch = flows("""
+        src         dst          tcp_flags  packets  tcp_event
+        10.0.0.1:9  10.0.0.2:80  SYN        1        0
+        10.0.0.1:9  10.0.0.2:80  -          0        3
+        10.0.0.1:9  10.0.0.2:80  ACK,FIN    4        3
+        10.0.0.1:9  10.0.0.2:80  ACK        0        0
+        10.0.0.1:9  10.0.0.2:80  RST        0        4
+    """)
+    assert TCPEvent.CLOSE == 3
+    metrics.observe(batch)
+    page = metrics.exposition()
+    assert sum(samples(page, FLOWS).values()) == 4
+    assert sum(samples(page, "hubble_port_distribution_total").values()) == 4
+    assert sum(samples(page, "rubin_tcp_resets_total").values()) == 1
+    assert sum(samples(page, "rubin_packets_total").values()) == 5
 
 
 def test_a_metric_may_be_for_some_flows_only():

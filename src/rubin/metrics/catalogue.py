@@ -18,7 +18,7 @@ from rubin.metrics.handlers.setup import Handler, Setup
 from rubin.metrics.handlers.tcp import TCP
 from rubin.metrics.handlers.traffic import Traffic
 
-HANDLERS: dict[str, Callable[[Setup], Handler]] = {
+OF_HUBBLE: dict[str, Callable[[Setup], Handler]] = {
     "flow": Flow,
     "drop": Drop,
     "tcp": TCP,
@@ -27,6 +27,8 @@ HANDLERS: dict[str, Callable[[Setup], Handler]] = {
     "icmp": ICMP,
     "sctp": SCTP,
     "policy": Policy,
+}
+HANDLERS: dict[str, Callable[[Setup], Handler]] = OF_HUBBLE | {
     "traffic": Traffic,
     "tcp-connect": ConnectLatency,
     "tcp-rtt": RoundTrip,

@@ -137,6 +137,13 @@ class _Request(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer."""
+        self._send(with_body=True)
+
+    def do_HEAD(self) -> None:
+        """Answer with what the headers of GET would be."""
+        self._send(with_body=False)
+
+    def _send(self, with_body: bool) -> None:
         start = time.monotonic()
         status, headers, body = self._answer(self.path.partition("?")[0])
         self.send_response(status)
@@ -144,7 +151,8 @@ class _Request(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if with_body:
+            self.wfile.write(body)
         self.server.requests.note(status, time.monotonic() - start)
 
     def _answer(self, path: str) -> tuple[int, dict[str, str], bytes]:

@@ -7,13 +7,15 @@ from threading import Lock
 from rubin.metrics.series import Family, written
 from rubin.model.batch import Lost
 
+_HUBBLES = ("perf_event_ring_buffer", "observer_events_queue", "hubble_ring_buffer")
+
 
 class LostEvents:
     """Counts events, and not notifications as Hubble does for its perf ring."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._sources: Counter[str] = Counter()
+        self._sources: Counter[str] = Counter(dict.fromkeys(_HUBBLES, 0))  # a rate needs a zero to begin from
         self._places: Counter[str] = Counter()
 
     def note(self, losses: Iterable[Lost]) -> None:

@@ -36,7 +36,7 @@ class Figure:
 # fmt: off
 _NAMES: dict[str, tuple[str, Literal["counter", "gauge"], tuple[str, ...], str]] = {
     # short name, name, kind, labels, help
-    "program_run_ns": ("rubin_program_run_nanoseconds_total", "counter", ("program",), "Time a kernel program ran"),
+    "program_run_ns": ("rubin_program_run_seconds_total", "counter", ("program",), "Time a kernel program ran"),
     "program_runs": ("rubin_program_runs_total", "counter", ("program",), "How often a kernel program ran"),
     "stage_seconds": ("rubin_stage_cpu_seconds_total", "counter", ("stage",), "CPU time of a part of the line"),
     "stage_failures": ("rubin_stage_failures_total", "counter", ("stage",), "Batches that part of the line failed on"),
@@ -62,7 +62,7 @@ class Own:
     def give(self, figure: str, read: Read) -> None:
         """Serve one of the figures that are known by a short name (`queue_length`, …)."""
         name, kind, labels, text = _NAMES[figure]
-        self.add(Figure(name, kind, text, labels, read))
+        self.add(Figure(name, kind, text, labels, _in_seconds(read) if figure.endswith("_ns") else read))
 
     def add(self, figure: Figure) -> None:
         """Serve a figure."""
@@ -89,6 +89,10 @@ class Own:
                 self._failed.add(figure.name)
                 _LOG.exception("metrics: figure=%s cannot be read", figure.name)
             return None
+
+
+def _in_seconds(read: Read) -> Read:
+    return lambda: [(labels, number / 1e9) for labels, number in read()]
 
 
 def one(read: Callable[[], float]) -> Read:

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rubin.model.batch import FlowBatch
-from rubin.model.enums import EventType, IPVersion, Protocol, TracePoint, Verdict
+from rubin.model.enums import EventType, IPVersion, Protocol, TCPEvent, TracePoint, Verdict
 from rubin.model.lookup import Lookup
 from rubin.model.tables import Contents
 
@@ -69,6 +69,12 @@ def passed(batch: FlowBatch) -> Mask:
     """(n,) bool: which rows were let through."""
     verdict = batch["verdict"]
     return np.asarray((verdict == Verdict.FORWARDED) | (verdict == Verdict.REDIRECTED), np.bool_)
+
+
+def packets_only(batch: FlowBatch) -> FlowBatch:
+    """The batch without the ends of connections that tell no packet: Hubble has no such events."""
+    ends = (batch["tcp_event"] == TCPEvent.CLOSE) & (batch["packets"] == 0)
+    return batch.take(np.flatnonzero(~ends)) if ends.any() else batch
 
 
 def verdict_word(number: int) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rubin.metrics.catalogue import HANDLERS
+from rubin.metrics.catalogue import HANDLERS, OF_HUBBLE
 from rubin.metrics.configuration import Configuration, Metric, parse
 from rubin.metrics.contexts import Contexts, Moved
 from rubin.metrics.exposition import page
@@ -18,6 +18,7 @@ from rubin.metrics.lost import LostEvents
 from rubin.metrics.options import Options
 from rubin.metrics.own import Figure, Own, one
 from rubin.metrics.series import Counters, Family, Histogram, Room
+from rubin.metrics.shapes import packets_only
 from rubin.model.batch import FlowBatch, Lost
 
 Select = Callable[[FlowBatch], npt.NDArray[np.bool_]]
@@ -112,12 +113,21 @@ class Metrics:
             return
         with self._lock:
             try:
-                for running in self._running.values():
-                    _observe(running, batch)
+                self._observe_all(batch)
             finally:
                 for contexts in self._contexts.values():
                     contexts.forget_batch()
             self._sweep_when_due()
+
+    def _observe_all(self, batch: FlowBatch) -> None:
+        """One kind after the other: contexts keep the keys of one batch."""
+        of_hubble = packets_only(batch)
+        for name, running in self._running.items():
+            if name in OF_HUBBLE:
+                _observe(running, of_hubble)
+        for name, running in self._running.items():
+            if name not in OF_HUBBLE:
+                _observe(running, batch)
 
     def note_lost(self, losses: Iterable[Lost]) -> None:
         """Count losses that no batch carries (a slow client, a full disk)."""
