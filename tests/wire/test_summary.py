@@ -13,7 +13,7 @@ from tests.flows import flows
         (6, 2, 0, 0, "TCP Flags: SYN"),
         (6, 18, 0, 0, "TCP Flags: SYN, ACK"),
         (6, 0x1FF, 0, 0, "TCP Flags: SYN, ACK, RST, FIN, PSH, URG, ECE, CWR, NS"),
-        (6, 0, 0, 0, "TCP Flags: "),
+        (6, 0, 0, 0, "TCP"),
         (17, 0, 0, 0, "UDP"),
         (132, 0, 0, 0, "SCTP"),
         (1, 0, 8, 0, "ICMPv4 EchoRequest"),

@@ -41,7 +41,8 @@ def of_packet(
         return ""
     match protocol:
         case Protocol.TCP:
-            return f"TCP Flags: {', '.join(flag.name or '' for flag in _FLAGS if tcp_flags & flag)}"
+            flags = ", ".join(flag.name or "" for flag in _FLAGS if tcp_flags & flag)
+            return f"TCP Flags: {flags}" if flags else "TCP"  # the end of a connection is no packet
         case Protocol.UDP:
             return "UDP"
         case Protocol.SCTP:
