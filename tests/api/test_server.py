@@ -205,3 +205,23 @@ def test_a_server_that_cannot_start_says_so_and_leaves_nothing(tmp_path: Path):
         with pytest.raises(RubinError, match="is in use"):
             ServerThread(Server(Ring(10), settings)).start()
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("method", ["GetFlows", "Notify"])
+def test_followers_are_told_that_the_server_stops(tmp_path: Path, method: str):
+    server = Server(Ring(10), ListenSettings(str(tmp_path / "s")))
+    thread = ServerThread(server)
+    thread.start()
+    with Foreign(f"unix:{tmp_path}/s") as foreign:
+        answers = getattr(foreign, method)(**({} if method == "Notify" else {"follow": True}))
+        if method == "Notify":
+            next(answers)  # itself, and then what changes
+        else:
+            answers.initial_metadata()
+        began = time.monotonic()
+        thread.close()
+        assert time.monotonic() - began < 1
+        with pytest.raises(grpc.RpcError) as told:
+            next(answers)
+    assert told.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert told.value.details() == "the server stops"

@@ -1,7 +1,8 @@
 """Many messages per DATA frame, and what else must reach inside grpclib and h2. No other file does.
 
 Relies on grpclib 0.4.9 (pinned):
-  server.Stream: `_stream` (protocol.Stream) and `_send_message_done`; server.Server: `_protocol_factory`;
+  server.Stream: `_stream` (protocol.Stream) and `_send_message_done`; server.Server: `_protocol_factory`, `_handlers`;
+  server.Handler: `_tasks`;
   client.Channel: `_protocol_factory`, `_config`, `_h2_config`, `__connect__`;
   protocol.Stream: `id`, `connection`, `window_updated`, `_transport`, `_h2_connection`, `closable`;
   protocol.Connection: `write_ready`, `_connection`, `_transport`, `flush`;
@@ -26,7 +27,10 @@ from h2.settings import SettingCodes
 _TURN_BYTES = 1 << 18  # what one stream sends before the connection's others may; some 400 full flows
 _CLIENT_FRAME_BYTES = 1 << 18
 _CLIENT_WINDOW_BYTES = 1 << 23
+_FAREWELL_S = 0.2
 _DATA = 0
+
+SERVER_STOPS = "the server stops"  # why a request was cancelled, as opposed to a client that left
 
 _turns: WeakKeyDictionary[protocol.Connection, asyncio.Lock] = WeakKeyDictionary()
 
@@ -103,6 +107,14 @@ class Server(server.Server):
         made = super()._protocol_factory()
         self.__dict__.setdefault("_protocols", WeakSet()).add(made)
         return made
+
+    async def dismiss(self) -> None:
+        """End the requests that are under way with `SERVER_STOPS`; those who do not read are not waited for."""
+        tasks = [task for handler in self._handlers for task in handler._tasks.values() if not task.done()]
+        for task in tasks:
+            task.cancel(SERVER_STOPS)
+        if tasks:
+            await asyncio.wait(tasks, timeout=_FAREWELL_S)
 
     def hang_up(self) -> None:
         """Say goodbye on every connection and close it, without waiting for those who do not read."""
@@ -188,4 +200,13 @@ def channel_configuration(server_name: str | None) -> Configuration:
     )
 
 
-__all__ = ["Channel", "NotGRPC", "ProtocolError", "Server", "StreamClosedError", "channel_configuration", "send_framed"]
+__all__ = [
+    "SERVER_STOPS",
+    "Channel",
+    "NotGRPC",
+    "ProtocolError",
+    "Server",
+    "StreamClosedError",
+    "channel_configuration",
+    "send_framed",
+]

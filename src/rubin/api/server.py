@@ -79,6 +79,7 @@ class Server:
         """Hang up on everyone; the socket's file goes unless another server has put its own there."""
         self._ticks.cancel()
         for server in self._servers:
+            await server.dismiss()
             server.close()
             server.hang_up()
             await server.wait_closed()

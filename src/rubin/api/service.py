@@ -1,5 +1,6 @@
 """A gRPC service from plain functions: request in, reply or stream out, errors as gRPC knows them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -8,7 +9,7 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
-from rubin.api.framing import StreamClosedError
+from rubin.api.framing import SERVER_STOPS, StreamClosedError
 from rubin.errors import RubinError
 
 Request = TypeVar("Request", bound=Message)
@@ -46,6 +47,10 @@ def streaming(
             raise GRPCError(Status.INVALID_ARGUMENT, str(error)) from error
         except StreamClosedError:  # the client has left: nobody is there to be told
             return
+        except asyncio.CancelledError as error:
+            if SERVER_STOPS in error.args:
+                raise GRPCError(Status.UNAVAILABLE, SERVER_STOPS) from error
+            raise
 
     return Handler(handle, Cardinality.UNARY_STREAM, request_type, reply_type)
 
