@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rubin.errors import RubinError
@@ -17,6 +17,7 @@ from rubin.model.batch import FlowBatch, concat
 from rubin.model.enums import Verdict
 from rubin.sources import hubble
 from rubin.sources.hubble import Hubble
+from tests.sources.captures import pcap, pcapng
 from tests.sources.test_pcap import piped
 
 
@@ -71,7 +72,9 @@ def test_fields_of_a_newer_hubble_are_passed_over(caplog: pytest.LogCaptureFixtu
     assert len(caplog.records) == 1
 
 
-def test_a_line_without_end_costs_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_line_without_end_costs_no_memory_and_is_said_to_be_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
     monkeypatch.setattr(hubble, "MAX_LINE_BYTES", 1 << 20)
     path = tmp_path / "huge.json"
     path.write_text(line(1) + '{"a":"' + "x" * (8 << 20) + '"}\n' + line(2))
@@ -79,6 +82,26 @@ def test_a_line_without_end_costs_no_memory(tmp_path: Path, monkeypatch: pytest.
         batch = concat(list(source))
     assert batch["source_port"].tolist() == [1, 2]
     assert source.bad_lines == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        f"file={path} line=2 passed over: it is longer than 1 MB"
+    ]
+
+
+@pytest.mark.parametrize(
+    "data", [*(pcap([b""], order=order, nanoseconds=fine) for order in "<>" for fine in (False, True)), pcapng([])]
+)
+def test_a_capture_is_told_from_lines(tmp_path: Path, data: bytes):
+    path = tmp_path / "capture"
+    path.write_bytes(data)
+    with Hubble(str(path)) as source, pytest.raises(RubinError, match="is a capture") as told:
+        list(source)
+    assert told.value.way_on == f"rubin replay {path}"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_the_first_bytes_of_a_capture_are_no_blank_lines(size: int):
+    with pytest.raises(RubinError, match=f"ends after {size} bytes"):
+        read(pcapng([])[:size].decode())
 
 
 def test_a_large_file_is_read_in_batches(tmp_path: Path):
@@ -119,5 +142,6 @@ def test_a_file_that_is_not_there():
     )
 )
 def test_any_text_is_borne(lines: list[str]):
+    assume("\n".join(lines) not in ("\n", "\n\r", "\n\r\r"))  # how a capture begins
     batch, source = read("\n".join(lines))
     assert len(batch) <= lines.count(line(1).strip()) + source.unknown_fields

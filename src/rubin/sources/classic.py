@@ -9,6 +9,7 @@ from rubin.sources.records import MOST_BYTES, Interface, Records, gathered, no_r
 FILE_HEAD_BYTES = 24
 _RECORD_HEAD_BYTES = 16
 _MICROSECONDS, _NANOSECONDS = 0xA1B2C3D4, 0xA1B23C4D
+MAGICS = tuple(magic.to_bytes(4, order) for magic in (_MICROSECONDS, _NANOSECONDS) for order in ("little", "big"))
 
 
 class Classic:

@@ -13,7 +13,7 @@ from rubin.errors import RubinError
 from rubin.model.batch import Array, FlowBatch
 from rubin.model.enums import EventType, FlowType, TracePoint, TraceReason, Verdict
 from rubin.model.tables import Tables
-from rubin.sources.classic import FILE_HEAD_BYTES, classic
+from rubin.sources.classic import FILE_HEAD_BYTES, MAGICS, classic
 from rubin.sources.pcapng import MAGIC, Pcapng
 from rubin.sources.pieces import Pieces
 from rubin.sources.records import Framing, Records
@@ -67,6 +67,8 @@ class Pcap:
             data, more = data + piece, bool(piece)
         if data:
             raise self._unfinished(f"ends in the middle of what begins at byte {offset:,}")
+        if not self.packets and not self.skipped:
+            raise RubinError(f"{self.name} holds no packets", "see whether the capture's filter let anything pass")
         if self._strange:
             raise RubinError(
                 f"{self.skipped:,} packets of {self.name} have link types that are not known: {_listed(self._strange)}",
@@ -83,6 +85,8 @@ class Pcap:
 
     def _framing(self, head: bytes) -> tuple[Framing, int]:
         """What finds the packets, and how many bytes of the head it needs no more."""
+        if any(len(head) < len(magic) and magic.startswith(head) for magic in (MAGIC, *MAGICS)):
+            raise self._unfinished("ends in the middle of its head")
         if head.startswith(MAGIC):
             return Pcapng(), 0
         framing = classic(head.ljust(FILE_HEAD_BYTES, b"\0"))
