@@ -189,6 +189,7 @@ def test_lists(server: Running, rubin: Call) -> None:
     nodes = rubin("list", "nodes", "--server", server.target)
     assert (nodes.code, nodes.out) == (1, "")
     assert "GetNodes not implemented" in nodes.err
+    assert nodes.err.endswith("\n  try: --server with the address of a relay\n")
 
 
 def test_agent_events_and_peers(server: Running, rubin: Call) -> None:

@@ -30,6 +30,18 @@ SETTINGS = [
     ("--vantage both --monitor-aggregation none", {}, {"vantage": "both", "monitor_aggregation": "none"}),
     ("--ring-capacity 1000 --export-file-compress", {}, {"ring_capacity": 1000, "export_file_compress": True}),
     ("--hubble-metrics drop --hubble-export-file-path stdout", {}, {"metrics": "drop", "export_file_path": "stdout"}),
+    (
+        "--hubble-listen-address 127.0.0.1:1 --hubble-socket-path /s --hubble-metrics-server :1",
+        {},
+        {"listen_address": "127.0.0.1:1", "listen": "/s", "metrics_address": ":1"},
+    ),
+    ("--hubble-event-buffer-capacity 63 --hubble-tls-key-file k", {}, {"ring_capacity": 63, "tls_key_file": "k"}),
+    ("--enable-hubble --enable-hubble-open-metrics --hubble-disable-tls=false", {}, {}),
+    (
+        "--hubble-metrics-server-enable-tls --hubble-metrics-server-tls-cert-file c",
+        {},
+        {"metrics_server_tls_cert_file": "c"},
+    ),
     ("--export-fieldmask a,b", {}, {"export_fieldmask": ("a", "b")}),
     ("", {"RUBIN_NODE_NAME": "n", "HUBBLE_METRICS": "tcp"}, {"node_name": "n", "metrics": "tcp"}),
     ("--metrics drop", {"RUBIN_METRICS": "tcp", "HUBBLE_METRICS": "dns"}, {"metrics": "drop"}),
@@ -66,3 +78,23 @@ def test_every_setting_has_a_flag_and_help_says_its_default(rubin: Call) -> None
         assert field.name.replace("_", "-") in flags
         assert f"--{field.name.replace('_', '-')} " in help_text
     assert "(default 1000000)" in help_text
+
+
+REFUSED = [
+    ("--enable-hubble=false", "--enable-hubble cannot be 'false'"),
+    ("--hubble-metrics-server-enable-tls", "needs a certificate"),
+    ("--hubble-metrics-address :1", "flag '--hubble-metrics-address' does not exist"),
+    ("--hubble-metrics-series-limit 1", "flag '--hubble-metrics-series-limit' does not exist"),
+]
+
+
+@pytest.mark.parametrize(("line", "sentence"), REFUSED)
+def test_what_hubbles_flags_cannot_say_is_refused(line: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        made(line)
+
+
+def test_a_node_name_with_a_slash_is_refused(rubin: Call) -> None:
+    done = rubin("agent", "--node-name", "a/b")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("rubin: node_name cannot be 'a/b'")

@@ -132,6 +132,12 @@ def test_hubbles_own_examples_print_as_hubble_prints_them(rubin: Call, tmp_path:
     )
 
 
+def test_a_capture_given_as_flows_is_for_replay(rubin: Call, capture: str) -> None:
+    done = rubin("observe", "--input-file", capture)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"rubin: {capture} is a capture, not flows as JSON\n  try: rubin replay {capture}\n"
+
+
 @pytest.mark.parametrize("name", ["capture", "saved"])
 @pytest.mark.parametrize("arguments", [[], ["--last", "2"]])
 def test_a_pipe_reads_as_the_file(name: str, arguments: list[str], rubin: Call, request: pytest.FixtureRequest) -> None:

@@ -131,6 +131,8 @@ REFUSED = [
     ("--verdict DROPPED --not", "trailing --not found in the arguments"),
     ("--not --not --pod a", "consecutive --not statements"),
     ("--verdict droped", "verdict 'droped' does not exist"),
+    ("-n a/b", "--namespace cannot be 'a/b'"),
+    ("--to-namespace a/b", "--to-namespace cannot be 'a/b'"),
     ("-n a --pod b/c", 'namespace conflict: "a" does not contain "b/c"'),
     ("--pod b/c -n a", 'namespace conflict: "a" does not contain "b/c"'),
     ("-A --pod b/c", 'namespace conflict: "" does not contain "b/c"'),

@@ -123,3 +123,9 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 def test_help_loads_no_numpy() -> None:
     code = "import sys; from rubin.cli.main import main; main(['--help']); sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, env=ENVIRON).returncode == 0
+
+
+def test_help_writes_durations_as_they_are_typed(rubin: Call) -> None:
+    text = rubin("observe", "--help").out
+    assert "(default 5s)" in text
+    assert "(default 12s)" in " ".join(text.split())

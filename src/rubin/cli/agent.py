@@ -1,14 +1,16 @@
 """`rubin agent`: the flags of `agent.AgentSettings`, and the settings from file, environment and flags."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rubin.cli.command import Arguments, Command
 from rubin.cli.flags import Flag
+from rubin.errors import UsageError
 
 _SERVE, _SEE, _EXPORT = "Serving", "Seeing", "Export"
+_TLS = ("cert-file", "key-file", "client-ca-files")
 _LEVELS = ("none", "lowest", "low", "medium", "max")
 
 # The settings that a flag can say. Their defaults stand in agent.AgentSettings alone.
@@ -110,6 +112,24 @@ _FLAGS = (
     Flag("debug", "Say more of what happens.", "yes", False, "D", group="Global"),
 )
 
+# The Cilium agent's names for them.
+_HUBBLES = {
+    "hubble-socket-path": "listen",
+    "hubble-metrics-server": "metrics-address",
+    "hubble-event-buffer-capacity": "ring-capacity",
+    **{f"hubble-{name}": name for name in ("listen-address", "metrics", "dynamic-metrics-config-path")},
+    **{f"hubble-tls-{what}": f"tls-{what}" for what in _TLS},
+    **{f"hubble-metrics-server-tls-{what}": f"metrics-server-tls-{what}" for what in _TLS},
+    **{f"hubble-{flag.name}": flag.name for flag in _FLAGS if flag.group == _EXPORT},
+}
+# Switches of the Cilium agent that have nothing to switch here.
+_ANSWERED = {
+    "enable-hubble": "The agent is what this turns on.",
+    "enable-hubble-open-metrics": "A scraper gets the format that it asks for.",
+    "hubble-disable-tls": "Without a certificate there is no TLS, and the address must be of this machine.",
+    "hubble-metrics-server-enable-tls": "A certificate of /metrics turns it on.",
+}
+
 _TEXT = """Observe this machine until it is stopped: flows are seen in the kernel, named, counted, held for questions.
 
 A flag counts before the environment (RUBIN_LISTEN, RUBIN_METRICS, ...), that before the file of --config. Hubble's
@@ -138,14 +158,26 @@ def settings(arguments: Arguments, environ: Mapping[str, str]) -> Any:
 
     section = config.read(Path(arguments["config"])) if arguments["config"] else {}
     given = {
-        name.removeprefix("hubble-").replace("-", "_"): arguments[name]
+        _HUBBLES.get(name, name).replace("-", "_"): arguments[name]
         for name in arguments.sources
-        if name not in ("config", "debug")
+        if name not in ("config", "debug", *_ANSWERED)
     }
     hubbles = {
         f"RUBIN_{name.removeprefix('HUBBLE_')}": text for name, text in environ.items() if name.startswith("HUBBLE_")
     }
-    return config.fill(AgentSettings, section, hubbles | dict(environ), given)
+    filled = config.fill(AgentSettings, section, hubbles | dict(environ), given)
+    _refuse(arguments, filled.metrics_server_tls_cert_file)
+    return filled
+
+
+def _refuse(arguments: Arguments, metrics_certificate: str) -> None:
+    """Raises UsageError where one of Hubble's switches asks for what is not so."""
+    if arguments["enable-hubble"] is False:
+        raise UsageError("--enable-hubble cannot be 'false'", "do not start the agent")
+    if arguments["hubble-metrics-server-enable-tls"] and not metrics_certificate:
+        raise UsageError(
+            "--hubble-metrics-server-enable-tls needs a certificate", "--metrics-server-tls-cert-file FILE"
+        )
 
 
 def _defaults() -> dict[str, Any]:
@@ -157,13 +189,14 @@ def _defaults() -> dict[str, Any]:
     return {name.replace("_", "-"): value for name, value in asdict(AgentSettings()).items()}
 
 
-def _of_hubble() -> tuple[Flag, ...]:
+def _of_hubble() -> Iterator[Flag]:
     """The flags that the Cilium agent has, by its names for them; help shows ours."""
-    named = (flag for flag in _FLAGS if flag.group == _EXPORT or "metrics" in flag.name)
-    return tuple(
-        Flag(f"hubble-{flag.name}", flag.help, flag.kind, metavar=flag.metavar, group=flag.group, is_hidden=True)
-        for flag in named
-    )
+    ours = {flag.name: flag for flag in _FLAGS}
+    for name, own in _HUBBLES.items():
+        flag = ours[own]
+        yield Flag(name, flag.help, flag.kind, metavar=flag.metavar, group=flag.group, is_hidden=True)
+    for name, text in _ANSWERED.items():
+        yield Flag(name, text, "yes", is_hidden=True)
 
 
 def _log(debug: bool) -> None:

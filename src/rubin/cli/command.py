@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rubin.cli.flags import Flag, Given
+from rubin.cli.times import SECOND_NS, duration_text
 
 HELP = Flag("help", "Show this help.", "yes", False, short="h", group="Global")
 
@@ -96,7 +97,10 @@ def _told(flag: Flag, defaults: Mapping[str, Any]) -> str:
     default = defaults.get(flag.name, flag.default)
     if default in (None, False, "", ()):
         return flag.help
-    return f"{flag.help} (default {str(default).lower() if flag.kind == 'yes' else default})"
+    text = str(default).lower() if flag.kind == "yes" else str(default)
+    if flag.kind == "duration":
+        text = duration_text(round(default * SECOND_NS))
+    return f"{flag.help} (default {text})"
 
 
 def _pairs(pairs: Sequence[tuple[str, str]], width: int) -> list[str]:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from rubin.errors import RubinError
+from rubin.errors import RubinError, UsageError
 from rubin.model.batch import FlowBatch
 
 _PCAP = (b"\xa1\xb2", b"\xd4\xc3", b"\x4d\x3c", b"\x0a\x0d\x0d\x0a")
@@ -48,6 +48,14 @@ def is_capture(path: str) -> bool:
             f"{name} is neither a capture nor flows as JSON", "pcap, pcapng, or what `rubin observe -o json` prints"
         )
     return False
+
+
+def refuse_capture(path: str) -> None:
+    """Raises UsageError where the file is a capture; RubinError where it cannot be read."""
+    head = _head_of_input() if path == "-" else _head_of_file(path)
+    if head.startswith(_PCAP):
+        name = "standard input" if path == "-" else path
+        raise UsageError(f"{name} is a capture, not flows as JSON", f"rubin replay {path}")
 
 
 def _is_text(head: bytes) -> bool:

@@ -64,6 +64,10 @@ class _Side:
 
     def _take_namespace(self, name: str, text: str) -> None:
         """`namespace`, `from-namespace`, `to-all-namespaces`, …: any namespace is ""."""
+        if "/" in text:
+            raise UsageError(
+                f"--{name} cannot be '{text}'", f"--{name} {text.partition('/')[0]}, and the rest as --pod"
+            )
         of = {"from": self.source_namespaces, "to": self.destination_namespaces}
         of.get(name.partition("-")[0], self.namespaces).append("" if name.endswith("all-namespaces") else text)
 

@@ -3,6 +3,7 @@
 from rubin.cli.command import Arguments, Command
 from rubin.cli.flags import Flag
 from rubin.cli.settings import GLOBAL, SERVER
+from rubin.errors import RubinError
 
 _OUTPUTS = ("json", "table", "wide")
 
@@ -25,7 +26,12 @@ def run_nodes(arguments: Arguments) -> int:
     from rubin.cli.output.stdout import write
     from rubin.cli.server import ask
 
-    found = ask(arguments, lambda client: client.nodes())
+    try:
+        found = ask(arguments, lambda client: client.nodes())
+    except RubinError as error:
+        if "does not offer this" not in error.sentence:
+            raise
+        raise RubinError(error.sentence, "--server with the address of a relay") from error
     write(nodes(sorted(found, key=lambda node: node.name), arguments["output"]))
     return 0
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from rubin.api.client import Client
 from rubin.cli.command import Arguments
-from rubin.cli.files import saved_flows
+from rubin.cli.files import refuse_capture, saved_flows
 from rubin.cli.filter_flags import read_filters
 from rubin.cli.format_flags import FLOW_OUTPUTS, flow_printer, options_of, output_of
 from rubin.cli.output.flows import Printer
@@ -44,6 +44,7 @@ def run(arguments: Arguments) -> int:
     printer = flow_printer(arguments, output, own_mask)
     try:
         if arguments["input-file"]:
+            refuse_capture(arguments["input-file"])
             flows = saved_flows(arguments["input-file"])
             print_batches(select(flows, local_selection(arguments), compiled(allow, deny)), printer)
         else:
