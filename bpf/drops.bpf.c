@@ -9,6 +9,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define PACKET_HOST 0     /* linux/if_packet.h */
 #define PACKET_OUTGOING 4
+#define NO_HEADER 0xffff /* skb->mac_header before the packet is at a device */
+#define SOCKET_WAITS 6 /* net/tcp_states.h: TIME_WAIT */
+#define SOCKET_IS_REQUEST 12 /* NEW_SYN_RECV */
 
 #define IS(reason, name)                                          \
 	(bpf_core_enum_value_exists(enum skb_drop_reason, name) && \
@@ -203,6 +206,25 @@ static __always_inline bool is_own_socket(struct sock *sk)
 	return entry && entry->state & OURS;
 }
 
+/* Whether the process that runs now is the one that sends this. A rule or a cgroup's program says no while
+ * the packet is on its way from the socket to a device, which is in the sender's own call: for TCP where
+ * the process holds the socket's lock, for UDP always. Everything else may be dropped later, by anyone. */
+static __always_inline bool is_dropped_by_sender(struct sk_buff *skb, struct sock *sk, const struct packet *packet, int reason)
+{
+	__u8 state;
+
+	if (!IS(reason, SKB_DROP_REASON_NETFILTER_DROP) && !IS(reason, SKB_DROP_REASON_BPF_CGROUP_EGRESS))
+		return false;
+	if (skb->skb_iif || skb->mac_header != NO_HEADER)
+		return false;
+	state = sk->__sk_common.skc_state;
+	if (state == SOCKET_LISTENS || state == SOCKET_WAITS || state == SOCKET_IS_REQUEST)
+		return false;
+	if (!sk->sk_socket || !sk->sk_socket->file || sk->__sk_common.skc_num != packet->source_port)
+		return false; /* the kernel's own, or a tunnel's packet */
+	return packet->protocol == IPPROTO_UDP || (packet->protocol == IPPROTO_TCP && sk->sk_lock.owned);
+}
+
 /* Nobody waits in vain for an unsolicited echo reply, or one that a raw socket has got, for a reset
  * of a connection that has gone already, for what was sent to all and nobody wanted, or for the
  * multicast with which IPv6 comes up on an interface. */
@@ -235,8 +257,10 @@ static __always_inline int drop(struct sk_buff *skb, __u64 location, int reason,
 	struct counts counts = {};
 	struct skb_shared_info *shared;
 	struct flow_record *r;
+	struct owner sender;
 	__u64 bytes;
 	__u16 segments = 0;
+	bool by_sender;
 	__u32 headers;
 
 	if (is_no_drop(reason) || !skb->network_header || (sk && is_foreign_socket(sk)) ||
@@ -252,6 +276,11 @@ static __always_inline int drop(struct sk_buff *skb, __u64 location, int reason,
 	parse_extensions(bytes, &packet);
 	headers = parse_ports(bytes, &packet) + packet.offset;
 	if (is_background(skb, &packet, reason) || is_piece(skb, &packet)) {
+		tally(TALLY_DROPS_IGNORED);
+		return 0;
+	}
+	by_sender = sk && !receiver && is_dropped_by_sender(skb, sk, &packet, reason);
+	if (by_sender && settings.own_pid && bpf_get_current_task_btf()->tgid == settings.own_pid) {
 		tally(TALLY_DROPS_IGNORED);
 		return 0;
 	}
@@ -278,6 +307,10 @@ static __always_inline int drop(struct sk_buff *skb, __u64 location, int reason,
 	r->direction = receiver || skb->skb_iif ? 1 : 2; /* ingress: it has come in at some interface */
 	if (sk)
 		describe_socket(r, sk);
+	if (by_sender && !r->pid) {
+		current_owner(&sender);
+		describe_owner(r, &sender);
+	}
 	describe_device(r, skb);
 	submit(r);
 	return 0;

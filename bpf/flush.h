@@ -32,8 +32,11 @@ static __always_inline struct flow_record *tell(__u8 kind, const struct details 
 		       direction == OUT ? details->remote : details->local);
 	r->source_port = direction == OUT ? details->local_port : details->remote_port;
 	r->destination_port = direction == OUT ? details->remote_port : details->local_port;
-	if (details->protocol == IPPROTO_ICMP || details->protocol == IPPROTO_ICMPV6)
+	if (details->protocol == IPPROTO_ICMP || details->protocol == IPPROTO_ICMPV6) {
 		r->source_port = r->destination_port = 0; /* there they stand for the echo's identifier */
+		r->icmp_type = details->icmp[direction].type;
+		r->icmp_code = details->icmp[direction].code;
+	}
 	r->protocol = details->protocol;
 	r->ip_version = details->version;
 	r->ifindex = details->ifindex;
@@ -46,30 +49,36 @@ static __always_inline struct flow_record *tell(__u8 kind, const struct details 
 	return r;
 }
 
-static __always_inline void tell_rest(const struct details *details, __u32 state, const int direction,
+/* Dated when the entry's last packet came (`used`), to a tick. */
+static __always_inline void tell_rest(const struct details *details, __u32 state, __u32 used, const int direction,
 				      const struct counts *counts)
 {
+	__s32 age = now_ticks() - used; /* negative: another processor's clock is a tick ahead */
 	struct flow_record *r;
 
 	if (!counts->packets && !counts->retransmits)
 		return;
 	r = tell(RECORD_FLUSH, details, state, direction, counts);
-	if (r)
-		submit(r);
+	if (!r)
+		return;
+	if (age > 0)
+		r->time_ns -= age * settings.tick_ns;
+	submit(r);
 }
 
 /* Makes the entry BUSY and tells what it still holds; false when somebody else was quicker. */
 static __always_inline bool empty_entry(struct entry *entry, const struct details *details, __u64 tag)
 {
 	struct counts counts;
-	__u32 state;
+	__u32 state, used;
 
 	if (__sync_val_compare_and_swap(&entry->tag, tag, BUSY) != tag)
 		return false;
 	state = entry->state;
+	used = entry->used;
 	take(entry, OUT, &counts);
-	tell_rest(details, state, OUT, &counts);
+	tell_rest(details, state, used, OUT, &counts);
 	take(entry, IN, &counts);
-	tell_rest(details, state, IN, &counts);
+	tell_rest(details, state, used, IN, &counts);
 	return true;
 }

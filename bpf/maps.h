@@ -49,7 +49,8 @@
  * What a record means beyond record.h:
  *  - RECORD_TRACE counts the packets of its direction since that direction's last record, itself
  *    included; its headers are those of the last packet. tcp_flags are those of all these packets.
- *  - RECORD_FLUSH counts packets that no RECORD_TRACE carried; addresses are the connection's.
+ *  - RECORD_FLUSH counts packets that no RECORD_TRACE carried; addresses are the connection's, the
+ *    ICMP type that of the direction's last RECORD_TRACE, the time that of the connection's last packet.
  *  - RECORD_TCP comes at a connection's end with what it had not told, one for each direction that has
  *    something; the first has tcp_event CLOSE, and comes with 0 packets where there is nothing to tell.
  *  - tcp_event CONNECT (with connect_latency_us, SYN to SYN-ACK), ACCEPT and RESET come in the
@@ -98,10 +99,11 @@ struct settings {
 	__u8 level; /* enum level */
 	__u8 receive_points; /* 1: from-* points are reported like the others instead of by level */
 	__u8 pad[2];
+	__u64 tick_ns; /* of a jiffy; 0: flushed records have the time of the flush */
 	__u64 wake_bytes; /* so full, the ring wakes its reader: half of it */
 	struct range quiet[QUIET_FUNCTIONS]; /* where a free without a reason loses nothing; {0, 0}: nowhere */
 };
-_Static_assert(sizeof(struct settings) == 120 + QUIET_FUNCTIONS * 16, "user space writes the same layout, by BTF");
+_Static_assert(sizeof(struct settings) == 128 + QUIET_FUNCTIONS * 16, "user space writes the same layout, by BTF");
 
 enum loss_place { /* places where counts are lost; each with what was lost there */
 	LOSS_SOCKETS = 0, /* no room in the ring for a record of the socket vantage (TCP's included) */

@@ -82,10 +82,12 @@ __noinline int report(struct __sk_buff *skb, struct sight *sight, __u32 index, i
 		if (!counts.packets)
 			return 0; /* another processor's record has just told it */
 	}
+	look(skb, direction, NULL, &packet);
+	details->icmp[direction & 1].type = packet.icmp_type;
+	details->icmp[direction & 1].code = packet.icmp_code;
 	r = record(RECORD_TRACE, PLACE, &counts);
 	if (!r)
 		return 0;
-	look(skb, direction, NULL, &packet);
 	state = entry->state;
 	copy_addresses(r, packet.source, packet.destination);
 	r->protocol = packet.protocol;

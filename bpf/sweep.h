@@ -27,7 +27,7 @@ static __always_inline void sweep_direction(struct entry *entry, const struct de
 
 	entry->reported[direction] = walk->now;
 	take(entry, direction, &counts);
-	tell_rest(details, entry->state, direction, &counts);
+	tell_rest(details, entry->state, entry->used, direction, &counts);
 	walk->records++;
 }
 

@@ -75,7 +75,10 @@ struct details {
 	__u16 vlan;
 	__u8 protocol;
 	__u8 version;
-	__u32 pad;
+	struct {
+		__u8 type;
+		__u8 code;
+	} icmp[2]; /* by direction: of its last record's packet */
 	union {
 		struct owner owner;   /* sockets */
 		struct tunnel tunnel; /* interfaces */

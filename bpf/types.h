@@ -101,6 +101,7 @@ struct sk_buff {
 	unsigned int end; /* from head, on 64 bits */
 	unsigned int len;
 	__u16 network_header;
+	__u16 mac_header;
 	__u16 protocol;
 	__u8 pkt_type : 3; /* BPF_CORE_READ_BITFIELD */
 	int skb_iif;
@@ -119,6 +120,8 @@ enum skb_drop_reason {
 	SKB_DROP_REASON_SOCKET_CLOSE,
 	SKB_DROP_REASON_OTHERHOST,
 	SKB_DROP_REASON_IP_INNOROUTES,
+	SKB_DROP_REASON_NETFILTER_DROP,
+	SKB_DROP_REASON_BPF_CGROUP_EGRESS,
 	SKB_DROP_REASON_TCP_OLD_DATA,
 	SKB_DROP_REASON_TCP_OFOMERGE,
 	SKB_DROP_REASON_TCP_OLD_SEQUENCE,

@@ -40,6 +40,7 @@ class Programs:
             "seed": bytes(range(1, 81)),
             "socket_mask": entries - 1,
             "interface_mask": entries - 1,
+            "tick_ns": round(1e9 / TICKS),
             "interval_ticks": 3600 * TICKS,
             "forget_ticks": 3600 * TICKS,
             "forget_tcp_ticks": 3600 * TICKS,

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -103,6 +104,38 @@ def test_a_route_into_a_blackhole_drops(lab: World, loaded: Programs) -> None:
         client.sendto(b"anybody?", ("10.78.0.1", 8006))
         (record,) = drops(loaded, 8006)
     assert (address(record["destination"]), record["direction"]) == ("10.78.0.1", INGRESS)
+
+
+@pytest.mark.parametrize("kind", [DATAGRAM, STREAM], ids=["UDP", "TCP"])
+@pytest.mark.parametrize(("family", "there"), [(socket.AF_INET, "10.77.0.2"), (socket.AF_INET6, "fd77::2")])
+def test_a_rule_against_sending_names_the_sender(
+    lab: World, loaded: Programs, kind: int, family: int, there: str
+) -> None:
+    rules = "add table inet rubin; add chain inet rubin out { type filter hook output priority 0; };"
+    rules += "add rule inet rubin out meta l4proto { tcp, udp } th dport 8009 drop"
+    inside = ["ip", "netns", "exec", lab.near, "nft"]
+    if subprocess.run([*inside, rules], capture_output=True, check=False).returncode:
+        pytest.skip("nft or its kernel side is missing")
+    try:
+        with lab.socket(lab.near, family, kind) as client:
+            client.setblocking(False)
+            with suppress(BlockingIOError, PermissionError):
+                client.connect((there, 8009))
+                client.send(b"anybody?")
+            record = drops(loaded, 8009)[0]
+    finally:
+        subprocess.run([*inside, "delete table inet rubin"], check=True)
+    assert record["drop_reason"] == reason("SKB_DROP_REASON_NETFILTER_DROP")
+    assert (record["direction"], record["pid"], record["uid"]) == (EGRESS, os.getpid(), os.getuid())
+    assert record["cgroup_id"] > 0
+
+
+def test_a_sweep_is_no_drop(loaded: Programs) -> None:
+    symbols = Symbols()
+    for _ in range(10):
+        loaded.sweep("sweep_sockets")
+    names = [symbols.name(int(record["location"])) for record in loaded.records() if record["kind"] == DROP]
+    assert not [name for name in names if name.startswith("bpf_prog_test_run")]
 
 
 def converse(lab: World, family: int, there: str) -> None:

@@ -68,6 +68,7 @@ class Probes:
             "seed": os.urandom(256),
             "socket_mask": sizes["socket_entries"] - 1,
             "interface_mask": sizes["interface_entries"] - 1,
+            "tick_ns": round(1e9 / ticks),
             "interval_ticks": max(round(self.settings.interval_s * ticks), 1),
             "forget_ticks": 60 * ticks,
             "forget_tcp_ticks": 6 * 3600 * ticks,

@@ -60,9 +60,9 @@ class Costs:
 
     @property
     def ns_per_packet(self) -> float:
-        """The time of all our programs divided by the runs of those that see packets; 0 where there were none."""
-        packets = sum(self.measured[name].runs for name in self._packets if name in self.measured)
-        return sum(cost.time_ns for cost in self.measured.values()) / packets if packets else 0.0
+        """Mean ns a run of the programs that see packets; 0 where none ran. The others' cost is in `measured`."""
+        costs = [self.measured[name] for name in self._packets if name in self.measured]
+        return RunCost(sum(cost.runs for cost in costs), sum(cost.time_ns for cost in costs)).ns_per_run
 
 
 def map_bytes(maps: Iterable[Map]) -> dict[str, int]:
