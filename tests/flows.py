@@ -14,6 +14,7 @@ from rubin.model.enums import (
     FlowType,
     IPVersion,
     Protocol,
+    TCPEvent,
     TCPFlags,
     TracePoint,
     Verdict,
@@ -28,6 +29,7 @@ _ENUMS: dict[str, Any] = {
     "trace_point": TracePoint,
     "event_type": EventType,
     "flow_type": FlowType,
+    "tcp_event": TCPEvent,
 }
 
 
