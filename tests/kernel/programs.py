@@ -1,10 +1,12 @@
 """The programs of bpf/, loaded as the agent does, for tests that run them on packets or on traffic."""
 
 import ctypes
+import fcntl
 import os
 import socket
 import struct
 import subprocess
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -28,6 +30,13 @@ Records = npt.NDArray[Any]
 
 TICKS = round(1 / time.clock_getres(6))  # CLOCK_MONOTONIC_COARSE steps in jiffies
 TRACE, DROP, FLUSH, TCP = 1, 2, 3, 4
+
+
+def acknowledged(sender: socket.socket) -> bool:
+    """Whether all that was sent has arrived (tcp(7), SIOCOUTQ)."""
+    return not struct.unpack("=i", fcntl.ioctl(sender, termios.TIOCOUTQ, bytes(4)))[0]
+
+
 NEXT = 0xFFFFFFFF  # TCX_NEXT as PROG_TEST_RUN tells it; programs at cgroups answer 1
 _TABLES = ("socket_entries", "socket_details", "interface_entries", "interface_details")
 

@@ -5,12 +5,14 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
 from rubin.kernel import btf
 from rubin.kernel.symbols import Symbols
-from tests.kernel.programs import DROP, Programs, Records, World, address, attached, of_port, world
+from tests.kernel.programs import DROP, Programs, Records, World, acknowledged, address, attached, of_port, world
+from tests.waiting import wait_for
 
 STREAM, DATAGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM
 INGRESS, EGRESS = 1, 2
@@ -170,8 +172,9 @@ def test_a_healthy_conversation_drops_nothing(lab: World, loaded: Programs) -> N
             client = lab.socket(lab.near, socket.AF_INET, STREAM)
             client.connect(("10.77.0.2", 8004))
             handler, _ = server.accept()
-            client.sendall(bytes(100_000))
+            client.sendall(bytes(10_000))
             handler.recv(10)
+            wait_for(partial(acknowledged, client), "all to have arrived")  # later it would be a drop
             handler.close()  # with most of it unread
             client.close()
     watcher = lab.socket(lab.near, socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))

@@ -1,11 +1,9 @@
 """The programs on real traffic between network namespaces: owners, life of connections, exact bytes."""
 
-import fcntl
 import os
 import socket
 import struct
 import subprocess
-import termios
 import time
 from collections.abc import Iterator
 
@@ -13,7 +11,20 @@ import numpy as np
 import pytest
 
 from rubin.kernel.attach import run_iterator
-from tests.kernel.programs import FLUSH, TCP, TICKS, TRACE, Records, World, address, attached, flags, of_port, world
+from tests.kernel.programs import (
+    FLUSH,
+    TCP,
+    TICKS,
+    TRACE,
+    Records,
+    World,
+    acknowledged,
+    address,
+    attached,
+    flags,
+    of_port,
+    world,
+)
 from tests.waiting import wait_for
 
 STREAM, DATAGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM
@@ -122,10 +133,6 @@ def sent_again(client: socket.socket) -> tuple[int, int]:
     """Segments and bytes, by the kernel's own count (tcpi_total_retrans, tcpi_bytes_retrans)."""
     information = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
     return struct.unpack_from("=I", information, 100)[0], struct.unpack_from("=Q", information, 208)[0]
-
-
-def acknowledged(client: socket.socket) -> bool:
-    return not struct.unpack("=i", fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4)))[0]
 
 
 def test_bytes_are_right_under_segmentation(lab: World) -> None:
