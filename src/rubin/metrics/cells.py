@@ -1,40 +1,17 @@
-"""Sums by key: the one store of all counters and histograms. Keys are sorted, sums are rows of int64."""
+"""Sums by key: the one store of all counters and histograms."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rubin.metrics.contexts import Moved, crowded
+from rubin.model.codes import Codes
 
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 
-
-def distinct(keys: U64) -> tuple[U64, I64]:
-    """The distinct keys in ascending order, and (u, 1) how often each one is there."""
-    ordered = np.sort(keys)
-    starts = _starts(ordered)
-    return ordered[starts], np.diff(starts, append=len(ordered))[:, None]
-
-
-def grouped(keys: U64, amounts: Sequence[I64]) -> tuple[U64, I64, I64]:
-    """The distinct keys in ascending order, (u, width) sums of the columns of amounts, (u,) how many rows each has."""
-    order = np.argsort(keys)
-    ordered = keys[order]
-    starts = _starts(ordered)
-    if not len(starts):
-        return ordered, np.zeros((0, len(amounts)), np.int64), starts
-    # column by column: three times as fast as rows of amounts
-    sums = np.column_stack([np.add.reduceat(column[order], starts) for column in amounts])
-    return ordered[starts], sums, np.diff(starts, append=len(ordered))
-
-
-def _starts(ordered: U64) -> I64:
-    if not len(ordered):
-        return np.zeros(0, np.int64)
-    return np.concatenate([[0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1])
+_ROWS = 64  # room to begin with; it doubles
 
 
 class Cells(NamedTuple):
@@ -45,72 +22,85 @@ class Cells(NamedTuple):
 
 
 class Sums:
-    """(s,) sorted keys with (s, width) sums each; never more than `limit`: what comes after is counted, not kept."""
+    """(s,) keys with (s, width) sums each; never more than `limit`: what comes after is counted, not kept."""
 
     def __init__(self, width: int, limit: int) -> None:
         self._width, self._limit = width, limit
-        self._seen_s: I64 = np.zeros(0, np.int64)
-        self.keys: U64 = np.zeros(0, np.uint64)
-        self._sums: I64 = np.zeros((0, width), np.int64)
         self.overflowed_flows = 0
+        self._hold(np.zeros(0, np.uint64), np.zeros((0, width), np.int64), np.zeros(0, np.int64))
+
+    def _hold(self, keys: U64, sums: I64, seen_s: I64) -> None:
+        """Hold these and nothing else."""
+        self._held = len(keys)
+        self._index = Codes(max(1024, 4 * self._held))
+        self._index.add_all(keys, np.arange(self._held))
+        self._keys, self._sums, self._seen_s = keys, sums, seen_s
+        self._make_room(_ROWS)
+
+    def _make_room(self, rows: int) -> None:
+        """Room for so many more rows."""
+        more = self._held + rows - len(self._keys)
+        if more > 0:
+            more = max(more, self._held)
+            self._keys = np.concatenate([self._keys, np.zeros(more, np.uint64)])
+            self._sums = np.concatenate([self._sums, np.zeros((more, self._width), np.int64)])
+            self._seen_s = np.concatenate([self._seen_s, np.zeros(more, np.int64)])
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return self._held
 
-    def add(self, keys: U64, sums: I64, flows: I64, now_s: int) -> None:
-        """Add (u, width) sums to distinct ascending keys; `flows` (u,) are lost where there is no room."""
-        if not len(keys):
-            return
-        at = self._at(keys)
-        known = self.keys[at] == keys if len(self.keys) else np.zeros(len(keys), np.bool_)
-        if not known.all():
-            self._make(keys[~known], flows[~known])
-            at = self._at(keys)
-            known = self.keys[at] == keys if len(self.keys) else known
-        if not known.all():
-            at, sums = at[known], sums[known]
-        self._sums[at] += sums
+    @property
+    def keys(self) -> U64:
+        """(s,) uint64, in the order in which they came."""
+        return self._keys[: self._held]
+
+    def places(self, keys: U64, now_s: int) -> tuple[I64, npt.NDArray[np.bool_] | slice]:
+        """Where to `add` for these keys, and which of them have a place; the others are counted as overflow."""
+        at = self._index.find(keys)
+        if at.min(initial=0) < 0:
+            new = np.unique(keys[at < 0])
+            kept = new[~crowded(new)][: max(self._limit - self._held, 0)]
+            self._make_room(len(kept))
+            self._keys[self._held : self._held + len(kept)] = kept
+            self._index.add_all(kept, np.arange(self._held, self._held + len(kept)))
+            self._held += len(kept)
+            at = self._index.find(keys)
+        placed: npt.NDArray[np.bool_] | slice = slice(None)
+        if at.min(initial=0) < 0:
+            placed = at >= 0
+            at = at[placed]
+            self.overflowed_flows += len(keys) - len(at)
         self._seen_s[at] = now_s
+        return at, placed
 
-    def _at(self, keys: U64) -> I64:
-        return np.minimum(np.searchsorted(self.keys, keys), max(len(self.keys) - 1, 0))
-
-    def _make(self, keys: U64, flows: I64) -> None:
-        """Make room for new keys, as far as the limit lets."""
-        told_apart = ~crowded(keys)
-        room = self._limit - len(self.keys)
-        kept = np.flatnonzero(told_apart)[: max(room, 0)]
-        self.overflowed_flows += int(flows.sum() - flows[kept].sum())
-        places = np.searchsorted(self.keys, keys[kept])
-        self.keys = np.insert(self.keys, places, keys[kept])
-        self._sums = np.insert(self._sums, places, 0, axis=0)
-        self._seen_s = np.insert(self._seen_s, places, 0)
+    def add(self, at: I64, columns: int | I64, amounts: int | I64) -> None:
+        """Add to the sums at these places; a column of its own for each, or one for all."""
+        np.add.at(self._sums.reshape(-1), at * self._width + columns, amounts)
 
     def copy(self) -> Cells:
         """What is counted now."""
-        return Cells(self.keys.copy(), self._sums.copy())
+        return Cells(self.keys.copy(), self._sums[: self._held].copy())
 
     @property
     def full(self) -> bool:
         """True where new series find no room."""
-        return len(self.keys) >= self._limit
+        return self._held >= self._limit
 
     def drop_before(self, before_s: int) -> int:
         """Forget what was not added to since; how many that were."""
-        return self._keep(self._seen_s >= before_s)
+        return self._keep(self._seen_s[: self._held] >= before_s)
 
     def drop(self, keys: U64, before_s: int) -> int:
         """Forget these keys unless they were added to since; how many that were."""
-        return self._keep(~np.isin(self.keys, keys) | (self._seen_s >= before_s))
+        return self._keep(~np.isin(self.keys, keys) | (self._seen_s[: self._held] >= before_s))
 
     def _keep(self, kept: npt.NDArray[np.bool_]) -> int:
         gone = int(len(kept) - kept.sum())
         if gone:
-            self.keys, self._sums, self._seen_s = self.keys[kept], self._sums[kept], self._seen_s[kept]
+            rows = np.flatnonzero(kept)
+            self._hold(self._keys[rows], self._sums[rows], self._seen_s[rows])
         return gone
 
     def move(self, moved: Moved) -> None:
         """Call the keys by their new names."""
-        keys = moved(self.keys)
-        order = np.argsort(keys)
-        self.keys, self._sums, self._seen_s = keys[order], self._sums[order], self._seen_s[order]
+        self._hold(moved(self.keys), self._sums[: self._held], self._seen_s[: self._held])

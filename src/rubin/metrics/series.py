@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rubin.metrics.cells import Cells, Sums, distinct, grouped
+from rubin.metrics.cells import Cells, Sums
 from rubin.metrics.contexts import SHAPE_MASK, Contexts, Moved, Texts
 
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 Values = Callable[[int], tuple[str, ...]]
 
-_TOGETHER = 65_536  # rows
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 _SPECIAL = frozenset('\\\n"')
 
@@ -60,29 +59,11 @@ class Labelled:
         self._own_last, self._values = own_last, values
         self._names, self._form = names, ",".join(f'{name}="%s"' for name in names)
         self._clock = room.clock
-        self._pending: list[tuple[npt.NDArray[Any], ...]] = []
-        self._pending_rows, self._noted_s = 0, 0
         self._written: tuple[Texts, dict[int, str]] | None = None
 
-    def _later(self, *columns: npt.NDArray[Any]) -> None:
-        """Note keys and what goes with them; many at once are summed in less time a row than few."""
-        self._pending.append(columns)
-        self._pending_rows += len(columns[0])
-        self._noted_s = int(self._clock())
-        if self._pending_rows >= _TOGETHER:
-            self.flush()
-
-    def flush(self) -> None:
-        """Sum what was only noted so far."""
-        if self._pending:
-            columns = [np.concatenate(parts) for parts in zip(*self._pending, strict=True)]
-            self._pending, self._pending_rows = [], 0
-            unique, sums, flows = self._summed(columns[0], columns[1:])
-            self.sums.add(unique, sums, flows, self._noted_s)
-
-    def _summed(self, keys: U64, columns: Sequence[I64]) -> tuple[U64, I64, I64]:
-        """Distinct ascending keys, (u, width) sums and (u,) flows."""
-        raise NotImplementedError
+    def _places(self, keys: U64) -> tuple[I64, npt.NDArray[np.bool_] | slice]:
+        """Where the sums of these keys are, and which of them there are."""
+        return self.sums.places(keys, int(self._clock()))
 
     def words(self, key: int, texts: Texts) -> tuple[str, ...]:
         """The label values of a series."""
@@ -160,22 +141,18 @@ class Counters(Labelled):
         return self.families[0][0]
 
     def count(self, keys: U64) -> None:
-        """Add one for each key, where there is one counter. All calls are of this kind or of the other."""
-        self._later(keys)
+        """Add one for each key, where there is one counter."""
+        at, _ = self._places(keys)
+        self.sums.add(at, 0, 1)
 
     def add(self, keys: U64, *amounts: I64) -> None:
         """Add an amount of each counter to the keys."""
-        self._later(keys, *amounts)
-
-    def _summed(self, keys: U64, columns: Sequence[I64]) -> tuple[U64, I64, I64]:
-        if not columns:
-            unique, counts = distinct(keys)
-            return unique, counts, counts[:, 0]
-        return grouped(keys, columns)
+        at, placed = self._places(keys)
+        for column, amount in enumerate(amounts):
+            self.sums.add(at, column, amount[placed])
 
     def read(self) -> Callable[[], Iterator[Family]]:
         """Copy what is counted; the families are written out when the copy is called, on any thread."""
-        self.flush()
         cells, texts = self.sums.copy(), self.contexts.texts()
         return lambda: self._families(cells, texts)
 
@@ -204,20 +181,13 @@ class Histogram(Labelled):
 
     def add(self, keys: U64, microseconds: npt.NDArray[np.integer[Any]]) -> None:
         """Add one duration a row."""
-        classes = np.searchsorted(_BOUNDS_US, microseconds)
-        self._later(keys | classes.astype(np.uint64), microseconds.astype(np.int64))
-
-    def _summed(self, keys: U64, columns: Sequence[I64]) -> tuple[U64, I64, I64]:
-        in_class, sums, counts = grouped(keys, columns)
-        rows = np.zeros((len(_ENDS) + 1, len(in_class)), np.int64)
-        rows[in_class & np.uint64(SHAPE_MASK), np.arange(len(in_class))] = counts
-        rows[-1] = sums[:, 0]
-        unique, summed, _ = grouped(in_class & ~np.uint64(SHAPE_MASK), list(rows))
-        return unique, summed, summed[:, :-1].sum(axis=1)
+        at, placed = self._places(keys)
+        durations = microseconds[placed]
+        self.sums.add(at, np.searchsorted(_BOUNDS_US, durations), 1)
+        self.sums.add(at, len(_ENDS), durations.astype(np.int64))
 
     def read(self) -> Callable[[], Iterator[Family]]:
         """Copy what is counted; the family is written out when the copy is called, on any thread."""
-        self.flush()
         cells, texts = self.sums.copy(), self.contexts.texts()
         return lambda: self._families(cells, texts)
 

@@ -163,7 +163,6 @@ class Metrics:
     def _sweep(self, now_s: int) -> None:
         """Let idle series go, then pods that went, then the words that nothing names any more."""
         for series in self._series():
-            series.flush()
             idle_s = self._settings.series_idle_s // (10 if series.sums.full else 1)
             self._expired += series.sums.drop_before(now_s - idle_s)
         due = {(pod[1], pod[2]): pod[0] for pod in self._gone if pod[0] <= now_s - _GRACE_S}

@@ -56,13 +56,34 @@ class Codes:
     def add(self, key: int, code: int) -> None:
         """Note a key that `find` did not know."""
         if 2 * self._used >= len(self._keys):
-            keys, codes = self._keys[self._keys != 0], self._codes[self._keys != 0]
-            self._resize(4 * len(self._keys))
-            for old, number in zip(keys.tolist(), codes.tolist(), strict=True):
-                self.add(old, number)
+            self._grow(self._used + 1)
         slot = ((key * int(_PHI)) & 0xFFFFFFFFFFFFFFFF) >> int(self._shift)
         while self._keys[slot]:
             slot = (slot + 1) & (len(self._keys) - 1)
         self._keys[slot] = key
         self._codes[slot] = code
         self._used += 1
+
+    def add_all(self, keys: U64, codes: I64) -> None:
+        """Note distinct keys that `find` did not know."""
+        if 2 * (self._used + len(keys)) >= len(self._keys):
+            self._grow(self._used + len(keys))
+        slots = ((keys * _PHI) >> self._shift).astype(np.int64)
+        left = np.arange(len(keys))
+        while len(left):
+            free = left[self._keys[slots[left]] == 0]
+            _, first = np.unique(slots[free], return_index=True)  # of several that want a slot, one has it
+            placed = free[first]
+            self._keys[slots[placed]] = keys[placed]
+            self._codes[slots[placed]] = codes[placed]
+            left = left[self._keys[slots[left]] != keys[left]]
+            slots[left] = (slots[left] + 1) & (len(self._keys) - 1)
+        self._used += len(keys)
+
+    def _grow(self, used: int) -> None:
+        there = self._keys != 0
+        keys, codes, size = self._keys[there], self._codes[there], len(self._keys)
+        while size <= 2 * used:
+            size *= 4
+        self._resize(size)
+        self.add_all(keys, codes)
