@@ -159,6 +159,7 @@ static __always_inline void describe_socket(struct flow_record *record, struct s
 
 	record->socket_cookie = sk->__sk_common.skc_cookie.counter;
 	record->netns_cookie = sk->__sk_common.skc_net.net->net_cookie;
+	record->netns_inode = sk->__sk_common.skc_net.net->ns.inum;
 	if (owner)
 		describe_owner(record, owner);
 	tag = tag_of_socket(sk);
@@ -185,6 +186,7 @@ static __always_inline void describe_device(struct flow_record *record, struct s
 		return;
 	READ(net, device, nd_net.net);
 	READ(record->netns_cookie, net, net_cookie);
+	READ(record->netns_inode, net, ns.inum);
 }
 
 static __always_inline bool is_foreign_socket(struct sock *sk)

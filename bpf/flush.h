@@ -42,6 +42,7 @@ static __always_inline struct flow_record *tell(__u8 kind, const struct details 
 	r->ifindex = details->ifindex;
 	r->vlan = details->vlan;
 	r->netns_cookie = details->netns_cookie;
+	r->netns_inode = details->netns_inode;
 	r->socket_cookie = details->socket_cookie;
 	r->reply = is_reply(state, direction);
 	r->trace_reason = trace_reason(r->reply, false);

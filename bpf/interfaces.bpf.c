@@ -54,6 +54,23 @@ static __always_inline __u64 device_of(struct __sk_buff *skb)
 	return netns_cookie(skb) << 24 ^ skb->ifindex;
 }
 
+static __always_inline __u32 netns_inode(struct __sk_buff *skb)
+{
+	struct sk_buff *packet = (void *)skb;
+	struct net_device *device = NULL;
+	struct net *net = NULL;
+	__u32 inode = 0;
+
+	if (&bpf_cast_to_kern_ctx) {
+		packet = bpf_cast_to_kern_ctx(skb);
+		return packet->dev->nd_net.net->ns.inum;
+	}
+	READ(device, packet, dev);
+	READ(net, device, nd_net.net);
+	READ(inode, net, ns.inum);
+	return inode;
+}
+
 static __always_inline bool is_known_type(__u16 type)
 {
 	return type == bpf_htons(ETH_P_IP) || type == bpf_htons(ETH_P_IPV6) || type == bpf_htons(ETH_P_8021Q) ||

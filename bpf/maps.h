@@ -35,6 +35,7 @@
  *  listeners           LRU hash             owners, sockets             struct listener -> u8
  *  socket_entries      array                sockets, tcp, drops         struct entry, one cache line a connection
  *  socket_details      array                sockets, tcp, drops         struct details, same index
+ *  closed              array                sockets, tcp, drops         u64: who opened connections that have closed
  *  interface_entries   array                interfaces                  the same for the interface vantage
  *  interface_details   array                interfaces
  *  interfaces          hash                 interfaces                  ifindex -> enum interface_kind; absent: NETWORK

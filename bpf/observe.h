@@ -4,6 +4,7 @@
  *	glance	the sight of an ordinary packet, quickly; false: look closer
  *	look	the sight of any packet, and what its headers say
  *	netns_cookie	of the socket, of the device
+ *	netns_inode	of the same
  *	begin	what is known of a new connection: details and state
  *	dress	what a packet's record says beside its headers and counts
  *
@@ -25,6 +26,7 @@ struct sight {
 static __always_inline bool glance(struct __sk_buff *skb, const int direction, struct sight *sight);
 static __always_inline enum parsed look(struct __sk_buff *skb, int direction, struct sight *sight, struct packet *packet);
 static __always_inline __u64 netns_cookie(struct __sk_buff *skb);
+static __always_inline __u32 netns_inode(struct __sk_buff *skb);
 static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
 				   int direction, struct details *details);
 static __always_inline void dress(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
@@ -101,7 +103,8 @@ __noinline int report(struct __sk_buff *skb, struct sight *sight, __u32 index, i
 	}
 	r->sctp_chunk = packet.sctp_chunk;
 	r->ifindex = skb->ifindex;
-	r->netns_cookie = netns_cookie(skb);
+	r->netns_cookie = details->netns_cookie;
+	r->netns_inode = details->netns_inode;
 	r->reply = is_reply(state, direction);
 	r->trace_reason = trace_reason(r->reply, is_new);
 	if (is_icmp_error(&packet)) {
@@ -263,6 +266,7 @@ __noinline int enlist(struct __sk_buff *skb, struct sight *sight, int direction)
 	look(skb, direction, NULL, &packet);
 	fill(details, &packet, direction);
 	details->netns_cookie = netns_cookie(skb);
+	details->netns_inode = netns_inode(skb);
 	details->ifindex = skb->ifindex;
 	entry->state = opener_of(&packet, direction) | (packet.protocol == IPPROTO_TCP ? OPEN_TCP : 0) |
 		       begin(skb, sight, &packet, direction, details);

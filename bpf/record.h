@@ -25,6 +25,8 @@ enum record_reply {
 	REPLY_UNKNOWN = 255,
 };
 
+/* Three cache lines with the ring's own header: what a record costs is the lines that it touches.
+ * What never stands in one record shares its place. */
 struct flow_record {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u8 source[16]; /* network order, IPv4 mapped into IPv6 */
@@ -33,27 +35,38 @@ struct flow_record {
 	__u64 netns_cookie;
 	__u64 cgroup_id;
 	__u64 bytes; /* layer 3, this direction, since its last record */
-	__u64 location; /* drops: the address that freed the packet */
 	__u32 packets;
 	__u32 pid; /* thread group of the socket's owner, 0: not known */
 	__u32 uid; /* 0xffffffff: not known */
+	__u32 netns_inode; /* 0: not known */
 	__u32 ifindex;
 	__u32 srtt_us;
 	__u32 connect_latency_us;
-	__u32 drop_reason; /* the kernel's enum skb_drop_reason */
 	__u32 retransmits; /* since the connection's last record */
-	__u32 vni; /* with an outer header: the tunnel's network */
 	__u16 source_port; /* host order, as are all numbers */
 	__u16 destination_port;
 	__u16 tcp_flags; /* model/enums.TCPFlags */
 	__u16 vlan; /* identifier, 0: none */
-	__u16 outer_source_port;
-	__u16 outer_destination_port;
-	__u8 outer_source[16]; /* all zero: not encapsulated */
-	__u8 outer_destination[16];
-	__u8 comm[16];
-	__u8 source_mac[6];
-	__u8 destination_mac[6];
+	union {
+		struct { /* all but drops */
+			__u8 outer_source[16]; /* all zero: not encapsulated */
+			__u8 outer_destination[16];
+			__u16 outer_source_port;
+			__u16 outer_destination_port;
+			__u32 vni; /* with an outer header: the tunnel's network */
+		};
+		struct { /* drops */
+			__u64 location; /* the address that freed the packet */
+			__u32 drop_reason; /* the kernel's enum skb_drop_reason */
+		};
+	};
+	union {
+		__u8 comm[16]; /* with a pid */
+		struct { /* without, at interfaces */
+			__u8 source_mac[6];
+			__u8 destination_mac[6];
+		};
+	};
 	__u8 protocol; /* IANA, after extension headers; 0: not known */
 	__u8 ip_version; /* model/enums.IPVersion: 1 IPv4, 2 IPv6 */
 	__u8 kind; /* enum record_kind */
@@ -65,8 +78,8 @@ struct flow_record {
 	__u8 icmp_type;
 	__u8 icmp_code;
 	__u8 sctp_chunk; /* model/enums.SCTPChunk */
-	__u8 pad;
+	__u8 pad[5];
 };
 
-_Static_assert(sizeof(struct flow_record) == 200, "kernel/records.py has the same layout");
+_Static_assert(sizeof(struct flow_record) == 184, "kernel/records.py has the same layout");
 _Static_assert(sizeof(struct flow_record) % 8 == 0, "the ring keeps records 8-byte aligned");

@@ -14,6 +14,36 @@ TABLE(socket_entries, socket_details);
 #define EVICTED TALLY_EVICTED_SOCKETS
 #define TELLS_TCP_LIFE 1
 
+/* Who opened connections that have closed: the kernel may still answer for one of them, with a last
+ * ACK out of TIME_WAIT (before 6.13), when its entry has gone. A later one takes the place. */
+#define CLOSED 4096
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CLOSED);
+	__type(key, __u32);
+	__type(value, __u64); /* the tag; its lowest bit says: opened locally */
+} closed SEC(".maps");
+
+static __always_inline void note_closed(__u64 tag, __u32 state)
+{
+	__u32 place = tag >> 1 & (CLOSED - 1);
+	__u64 *slot = bpf_map_lookup_elem(&closed, &place);
+
+	if (slot && state & OPENED)
+		*slot = (tag & ~1ULL) | !!(state & OPENED_LOCALLY);
+}
+
+static __always_inline __u32 opener_of_closed(__u64 tag)
+{
+	__u32 place = tag >> 1 & (CLOSED - 1);
+	__u64 *slot = bpf_map_lookup_elem(&closed, &place);
+
+	if (!slot || (*slot ^ tag) >> 1)
+		return 0;
+	return *slot & 1 ? OPENED_LOCALLY : OPENED_REMOTELY;
+}
+
 /* The receive side of this vantage is a send point in Hubble's sense: nothing is suppressed. */
 static __always_inline bool is_suppressed(const int direction)
 {

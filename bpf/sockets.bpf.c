@@ -31,6 +31,24 @@ static __always_inline __u64 netns_cookie(struct __sk_buff *skb)
 	return cookie;
 }
 
+static __always_inline __u32 netns_inode(struct __sk_buff *skb)
+{
+	struct sk_buff *packet = (void *)skb;
+	struct net *net = NULL;
+	struct sock *sk = NULL;
+	__u32 inode = 0;
+
+	if (&bpf_cast_to_kern_ctx) {
+		packet = bpf_cast_to_kern_ctx(skb);
+		sk = packet->sk;
+		return sk ? sk->__sk_common.skc_net.net->ns.inum : 0;
+	}
+	READ(sk, packet, sk);
+	READ(net, sk, __sk_common.skc_net.net);
+	READ(inode, net, ns.inum);
+	return inode;
+}
+
 /* Learns the owner: for good if it is the one who sends, until then who bound the port. */
 static __always_inline __u8 adopt(struct __sk_buff *skb, __u8 protocol, int direction, struct owner *owner)
 {
@@ -91,6 +109,8 @@ static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *si
 		note_listening(details->netns_cookie, local_port);
 	else if (!(packet->flags & SYN) && is_listening(details->netns_cookie, local_port))
 		state |= OPENED_REMOTELY;
+	else if (!(packet->flags & SYN))
+		state |= opener_of_closed(sight->tag);
 	return state;
 }
 

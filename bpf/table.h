@@ -83,7 +83,8 @@ struct details {
 		struct owner owner;   /* sockets */
 		struct tunnel tunnel; /* interfaces */
 	};
-	__u64 reserved[2];
+	__u32 netns_inode;
+	__u32 reserved[3];
 };
 _Static_assert(sizeof(struct details) == 128, "two cache lines");
 

@@ -63,6 +63,7 @@ int BPF_PROG(rubin_tcp_closed, struct sock *sk)
 			close_record(details, entry->state, IN, &in, srtt_us,
 				     out.packets ? TCP_EVENT_NONE : TCP_EVENT_CLOSE);
 	}
+	note_closed(tag, entry->state);
 	retag(ENTRIES, entry, index, MASK, tag, 0);
 	return 0;
 }

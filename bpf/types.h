@@ -27,8 +27,13 @@
 
 typedef __u64 address[2]; /* network order, IPv4 mapped into IPv6, as in struct flow_record */
 
+struct ns_common {
+	unsigned int inum;
+} RELOCATED;
+
 struct net {
 	__u64 net_cookie;
+	struct ns_common ns;
 } RELOCATED;
 
 typedef struct {

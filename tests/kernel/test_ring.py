@@ -77,7 +77,7 @@ def test_a_batch_is_a_view_of_the_ring_itself(writer: Writer) -> None:
     writer.write(10)
     first, again = writer.ring.peek(), writer.ring.peek()
     assert first.ctypes.data == again.ctypes.data
-    assert first.strides == (208,)
+    assert first.strides == (RECORD.itemsize + 8,)
 
 
 def test_what_does_not_fit_is_counted_and_the_rest_is_whole(writer: Writer) -> None:
@@ -99,7 +99,8 @@ def test_records_given_up_are_left_out(tiny: bytes) -> None:
 
 def test_a_record_being_written_ends_the_batch(writer: Writer) -> None:
     slots = np.zeros(5, writer.ring._slot)
-    headers = np.array([200, 200 | 1 << 30, 200, 200 | 1 << 31, 200], np.uint32)
+    size = RECORD.itemsize
+    headers = np.array([size, size | 1 << 30, size, size | 1 << 31, size], np.uint32)
     slots["record"]["time_ns"] = range(5)
     assert writer.ring._sift(slots, headers, 1)["time_ns"].tolist() == [0, 2]
     assert writer.ring._pending == 3
@@ -112,7 +113,7 @@ def test_a_record_of_another_size_is_an_error(tiny: bytes) -> None:
     item.load()
     ring = Ring(item.map("flows"), np.dtype([("a", "<u8", 10)]))
     syscall.run(item.program_fd("count_tc"), PACKET)
-    with pytest.raises(RubinError, match="200 bytes where all have 80"):
+    with pytest.raises(RubinError, match=f"{RECORD.itemsize} bytes where all have 80"):
         ring.peek()
     ring.close()
     item.close()

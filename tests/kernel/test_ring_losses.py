@@ -8,10 +8,11 @@ import pytest
 from rubin.kernel import stats, syscall
 from rubin.kernel.losses import Loss, Losses, tallies
 from rubin.kernel.objects import Objects
+from rubin.kernel.records import RECORD
 from rubin.model.enums import LostSource
 
 PACKET = bytes(12) + b"\x08\x00" + bytes(50)
-HOLDS = (1 << 16) // 208
+HOLDS = (1 << 16) // (RECORD.itemsize + 8)
 
 
 @pytest.fixture

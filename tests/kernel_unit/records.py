@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from rubin.kernel.records import RECORD, REPLY_UNKNOWN, Kind
 
-_SLOT = np.dtype({"names": ["header", "record"], "formats": ["<u4", RECORD], "offsets": [0, 8], "itemsize": 208})
+_SLOT = np.dtype({"names": ["header", "record"], "formats": ["<u4", RECORD], "offsets": [0, 8], "itemsize": 192})
 
 
 def _bytes(name: str, value: str) -> npt.NDArray[np.uint8]:

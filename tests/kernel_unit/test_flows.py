@@ -220,7 +220,7 @@ def test_full_tables_are_followed_by_new_ones(monkeypatch: pytest.MonkeyPatch) -
         assert set(batch.rows("node_name")) == {"node"}
 
 
-@given(st.binary(min_size=200 * 3, max_size=200 * 3))
+@given(st.binary(min_size=3 * RECORD.itemsize, max_size=3 * RECORD.itemsize))
 def test_any_bytes_make_flows(raw: bytes) -> None:
     batch = decoder().batch(np.frombuffer(raw, RECORD), 0)
     assert len(batch) == 3

@@ -5,6 +5,7 @@ Layout of struct btf_type and its members: Documentation/bpf/btf.rst.
 
 import ctypes
 import struct
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -71,12 +72,21 @@ class Types:
         return {row[1] | (row[2] << 32 if wide else 0): self._name(row[0]) for row in values}
 
     def members(self, name: str) -> dict[str, tuple[int, int]]:
-        """The members of a struct: (offset, size) in bytes by name; {} where there is no such struct."""
+        """The members of a struct: (offset, size) in bytes by name; {} where there is no such struct.
+
+        Those of structs and unions without a name are among them, as in C.
+        """
         number = self._find(name, _STRUCT)
-        if number <= 0:
-            return {}
-        rows = (struct.unpack("=III", raw) for raw in self._members(number, 12))
-        return {self._name(text): ((offset & 0xFFFFFF) // 8, self._size(kind)) for text, kind, offset in rows}
+        return dict(self._named(number, 0)) if number > 0 else {}
+
+    def _named(self, number: int, start: int) -> Iterator[tuple[str, tuple[int, int]]]:
+        for raw in self._members(number, 12):
+            text, kind, bits = struct.unpack("=III", raw)
+            offset, name = start + (bits & 0xFFFFFF) // 8, self._name(text)
+            if name:
+                yield name, (offset, self._size(kind))
+            else:
+                yield from self._named(kind, offset)
 
     def variables(self, section: str) -> dict[str, tuple[int, int]]:
         """The variables of a section (`.rodata`): (offset, size) in bytes by name; {} where there is none."""

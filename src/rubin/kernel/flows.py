@@ -24,31 +24,20 @@ _SAME = (
     *("packets", "bytes", "tcp_event", "connect_latency_us", "srtt_us", "retransmits", "socket_cookie", "trace_reason"),
 )
 _OFFSETS = {name: place[1] for name, place in (RECORD.fields or {}).items()}
-# The same bytes in words: addresses as numbers, and what a row of a table is known by.
+# The same bytes in words: addresses as numbers, and what a row of a table is known by. `name` is the command, or MACs.
 _WORDS = np.dtype(
     {
-        "names": [
-            "source_high",
-            "source_low",
-            "destination_high",
-            "destination_low",
-            "who",
-            "comm_a",
-            "comm_b",
-            "macs_a",
-            "macs_b",
-        ],
-        "formats": [">u8", ">u8", ">u8", ">u8", "<u8", "<u8", "<u8", "<u8", "<u4"],
+        "names": ["source_high", "source_low", "destination_high", "destination_low", "who", "name_a", "name_b"],
+        "formats": [">u8", ">u8", ">u8", ">u8", "<u8", "<u8", "<u8"],
         "offsets": [
             *(_OFFSETS["source"], _OFFSETS["source"] + 8, _OFFSETS["destination"], _OFFSETS["destination"] + 8),
             *(_OFFSETS["pid"], _OFFSETS["comm"], _OFFSETS["comm"] + 8),
-            *(_OFFSETS["source_mac"], _OFFSETS["source_mac"] + 8),
         ],
         "itemsize": RECORD.itemsize,
     }
 )
 assert _OFFSETS["uid"] == _OFFSETS["pid"] + 4, "`who` is both"
-assert _OFFSETS["destination_mac"] == _OFFSETS["source_mac"] + 6, "`macs` are both"
+assert _OFFSETS["source_mac"] == _OFFSETS["comm"], "`name` is either"
 _GENEVE_PORT = 6081
 _SO_NETNS_COOKIE = 71
 
@@ -152,12 +141,10 @@ class Flows:
         flags |= records["socket_cookie"] == 0
         flags <<= np.uint64(48)  # cookies of namespaces count up from 1
         flags ^= records["netns_cookie"]
-        macs = records["ifindex"].astype(np.uint64) << np.uint64(32)
-        macs |= words["macs_b"]
-        who = words["who"], words["comm_a"], words["comm_b"], records["cgroup_id"]
-        processes, links = _halves(self._owners.codes(mix(*who, flags, words["macs_a"], macs), records))
+        who = words["who"], words["name_a"], words["name_b"], records["cgroup_id"]
+        processes, links = _halves(self._owners.codes(mix(*who, flags, records["ifindex"]), records))
         columns: dict[str, Array] = {"process": processes, "link": links}
-        inside = np.flatnonzero(records["outer_destination_port"])
+        inside = np.flatnonzero((records["outer_destination_port"] > 0) & (records["kind"] != Kind.DROP))
         if len(inside):
             columns["contents"] = np.zeros(len(records), np.uint32)
             columns["contents"][inside] = self._encapsulated(_chosen(records, inside))
@@ -182,10 +169,10 @@ class Flows:
         return self._link_code(record) << 32 | self.tables.processes.code(self._process(record))
 
     def _process(self, record: Any) -> Process:
-        uid, cgroup = int(record["uid"]), int(record["cgroup_id"])
+        pid, uid, cgroup = int(record["pid"]), int(record["uid"]), int(record["cgroup_id"])
         return Process(
-            pid=int(record["pid"]),
-            command=bytes(record["comm"]).split(b"\0")[0].decode(errors="replace"),
+            pid=pid,
+            command=bytes(record["comm"]).split(b"\0")[0].decode(errors="replace") if pid else "",
             uid=-1 if uid == 0xFFFFFFFF else uid,
             cgroup_id=cgroup,
             cgroup=self._names.cgroup(cgroup) if cgroup else "",
@@ -196,11 +183,12 @@ class Flows:
         """An index means an interface only together with its network namespace: elsewhere it has no name."""
         index, netns = int(record["ifindex"]), int(record["netns_cookie"])
         here = netns == self._netns if netns else not record["socket_cookie"]
+        framed = not record["pid"]
         link = Link(
             index=index,
             name=self._names.interface(index) if here and index else "",
-            source_mac=_mac(record["source_mac"]),
-            destination_mac=_mac(record["destination_mac"]),
+            source_mac=_mac(record["source_mac"]) if framed else "",
+            destination_mac=_mac(record["destination_mac"]) if framed else "",
             vlan=int(record["vlan"]),
         )
         return self.tables.links.code(link)
