@@ -15,8 +15,9 @@ from bench.loads import BY_NAME, LOADS, Load, rate
 from bench.running import Running, agent
 from rubin.kernel import cgroups, syscall
 
+_NAME_BYTES = 15  # what the kernel keeps of a program's name
 _PACKET = {
-    "sockets": ("rubin_socket_in", "rubin_socket_out"),
+    "sockets": ("rubin_socket_in", "rubin_socket_out"[:_NAME_BYTES]),
     "interfaces": ("rubin_ingress", "rubin_egress"),
 }
 _RATIOS = {"tcp_bulk": "tcp_bulk", "udp_1": "udp_pps", "tcp_short": "tcp_connections"}
