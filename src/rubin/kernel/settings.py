@@ -21,8 +21,8 @@ class LiveSettings:
     """Hubble's monitor aggregation: none, lowest, low, medium, max."""
     interval_s: float = 5.0
     """With aggregation: how often a busy connection is told anyway."""
-    aggregation_flags: tuple[str, ...] = ("all",)
-    """With aggregation: the TCP flags that are news when a direction has them for the first time, "syn", "fin", …"""
+    aggregation_flags: tuple[str, ...] = ("syn", "fin", "rst")
+    """With aggregation: the TCP flags that are news when a direction has them for the first time; "all": each."""
     receive_points: bool = False
     """Tell from-… points of interfaces, too, whatever the aggregation."""
     drops: bool = True
