@@ -164,7 +164,8 @@ class Agent:
         self._dynamic = Dynamic(Path(dynamic), self.metrics, _select) if dynamic else None
         static: list[Provider] = [Static(Path(settings.names))] if settings.names else []
         self.names = Names([*static, Local()], gone=self.metrics.gone)
-        self.ring = Ring(settings.ring_capacity, lambda lost: self.metrics.note_lost((lost,)))
+        stack.callback(self.names.close)
+        self.ring = Ring(settings.ring_capacity, lambda lost: self.metrics.note_lost((lost,)), self.names.again)
         self.live = Live(settings.of_live())
         stack.callback(self.live.close)
         self.exports = Exports(self.ring, settings.of_export(), settings.node)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from rubin.identity.local import Local, addresses_in, own_addresses
 from rubin.identity.table import Names
+from rubin.model.batch import empty
 
 
 def test_the_kernel_tells_the_hosts_addresses():
@@ -21,10 +22,10 @@ def test_own_addresses_and_loopback_are_the_host():
 
 def test_an_address_that_comes_later_is_the_hosts_too():
     addresses, now = ["192.0.2.1"], [0.0]
-    names = Names([Local(lambda: addresses)], clock=lambda: now[0])
+    names = Names([Local(lambda: addresses, clock=lambda: now[0])], clock=lambda: now[0])
     addresses.append("192.0.2.2")
     now[0] += 2
-    names._refresh_when_due()
+    names.identify(empty())
     assert names.who("192.0.2.2").labels == ("reserved:host",)
 
 
@@ -37,11 +38,13 @@ def test_addresses_that_cannot_be_read_leave_the_last_ones():
             raise answer
         return answer
 
-    local = Local(read)
-    assert local.refresh()
-    assert not local.refresh()
+    now = [0.0]
+    local = Local(read, clock=lambda: now[0])
+    assert len(local.changes()[""]) == 3
+    now[0] += 2
+    assert not local.changes()
+    assert "1 addresses" in local.status()
     assert "refused" in local.status()
-    assert len(list(local.facts())) == 3
 
 
 @given(st.binary(max_size=200), st.booleans())

@@ -11,6 +11,7 @@ from rubin.identity.facts import Address, Cgroup, Interface, Network, NetworkNam
 from rubin.identity.names_file import facts_in
 from rubin.identity.static import Static
 from rubin.identity.table import Names
+from rubin.model.batch import empty
 from rubin.model.tables import Service, Workload
 
 POD = """
@@ -143,22 +144,22 @@ def test_a_changed_file_is_read_again_and_a_broken_one_leaves_the_last_names(tmp
         now[0] += 2
 
     write('[[pods]]\nname = "a"\naddresses = ["10.0.0.1"]')
-    names = Names([Static(path)], clock=lambda: now[0])
+    names = Names([Static(path, clock=lambda: now[0])], clock=lambda: now[0])
     assert names.who("10.0.0.1").pod_name == "a"
     write('[[pods]]\nname = "b"\naddresses = ["10.0.0.1"]')
-    names._refresh_when_due()
+    names.identify(empty())
     assert names.who("10.0.0.1").pod_name == "b"
     write("[[pods")
-    names._refresh_when_due()
+    names.identify(empty())
     assert names.who("10.0.0.1").pod_name == "b"
     assert "not valid TOML" in dict(names.status())["static"]
     path.unlink()
     now[0] += 2
-    names._refresh_when_due()
+    names.identify(empty())
     assert names.who("10.0.0.1").pod_name == "b"
     assert "cannot read" in dict(names.status())["static"]
     write('[[pods]]\nname = "c"\naddresses = ["10.0.0.1"]')
-    names._refresh_when_due()
+    names.identify(empty())
     assert names.who("10.0.0.1").pod_name == "c"
     assert "cannot" not in dict(names.status())["static"]
 
@@ -179,11 +180,11 @@ def test_this_node_in_the_list_of_nodes_is_the_host():
     class File:
         name, rank = "static", 100
 
-        def refresh(self):
-            return False
+        def changes(self):
+            return {"": facts_in('[[nodes]]\naddresses = ["192.0.2.1", "192.0.2.2"]', "names.toml")}
 
-        def facts(self):
-            return facts_in('[[nodes]]\naddresses = ["192.0.2.1", "192.0.2.2"]', "names.toml")
+        def close(self):
+            pass
 
         def status(self):
             return ""

@@ -103,8 +103,8 @@ def test_no_bytes_at_all_do_harm(noise: bytes) -> None:
 
 
 def test_another_version_is_refused_by_name() -> None:
-    with pytest.raises(RubinError, match="version 2 is not 1"):
-        frames.decode(FRAME[:8] + b"\2" + FRAME[9:])
+    with pytest.raises(RubinError, match="version 3 is not 2"):
+        frames.decode(FRAME[:8] + b"\3" + FRAME[9:])
 
 
 def test_counts_that_cannot_be_true_take_no_memory() -> None:

@@ -1,6 +1,6 @@
 """What providers tell."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,7 +43,31 @@ class NetworkNamespace:
     name: str | int
 
 
-Where = Address | Network | Interface | Cgroup | NetworkNamespace
+@dataclass(frozen=True, slots=True)
+class ContainerCgroup:
+    """Whose sockets are in the cgroup of a container, by the id that a part of the cgroup's path holds."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodCgroup:
+    """Whose sockets are in the cgroup of a Kubernetes pod, by the UID in the cgroup's path."""
+
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """By which service an address is called at a port: where the address alone does not say it (NodePort)."""
+
+    address: str
+    port: int
+    protocol: int = 6
+    """IANA's number."""
+
+
+Where = Address | Network | Interface | Cgroup | NetworkNamespace | ContainerCgroup | PodCgroup | ServicePort
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +78,14 @@ class Fact:
     who: Endpoint
     rank: int | None = None
     """None: the provider's."""
+    since_ns: int = 0
+    """From when it holds, ns since the Unix epoch; 0: from before anybody looked."""
+    local: bool = True
+    """Whether it lives on this machine: Hubble gives an ID to those only."""
+
+
+Changes = Mapping[str, Sequence[Fact]]
+"""By a provider's own keys (a pod's UID, a container's id): all facts of the key as they are now; () when it has gone."""
 
 
 class Provider(Protocol):
@@ -62,14 +94,16 @@ class Provider(Protocol):
     name: str
     rank: int
 
-    def refresh(self) -> bool:
-        """Look whether facts have changed; True where they have. Called about once a second."""
-
-    def facts(self) -> Iterable[Fact]:
-        """All that is known now."""
+    def changes(self) -> Changes:
+        """What has changed since the last call. Asked ten times a second on the line's thread, so it does no I/O
+        that could wait: what waits runs on a thread of the provider's own and hands over by `told.Told`.
+        """
 
     def status(self) -> str:
-        """One line for `rubin status`: what is known, or what is wrong."""
+        """One line for `rubin status`: what is known and since when, or what is wrong."""
+
+    def close(self) -> None:
+        """End its thread and connections, if it has any."""
 
 
 def reserved(identity: Identity, *more: Identity) -> Endpoint:

@@ -2,11 +2,13 @@
 
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 
-from rubin.identity.facts import HOST, Address, Fact, Network
+from rubin.identity.facts import HOST, Address, Changes, Fact, Network
 
+_READ_S = 1.0
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 # As rtnetlink(7) and linux/if_addr.h say
@@ -63,29 +65,36 @@ class Local:
 
     name, rank = "local", 0
 
-    def __init__(self, addresses: Callable[[], Iterable[str]] = own_addresses) -> None:
-        self._read = addresses
-        self._addresses: frozenset[str] = frozenset()
+    def __init__(
+        self,
+        addresses: Callable[[], Iterable[str]] = own_addresses,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read, self._clock = addresses, clock
+        self._read_at = clock()
+        self._addresses: frozenset[str] | None = None
         self._fault = ""
 
-    def refresh(self) -> bool:
-        """Read the addresses; what cannot be read leaves the last ones."""
+    def changes(self) -> Changes:
+        """The host, at each of its addresses and all of loopback; what cannot be read leaves the last ones."""
+        if self._clock() < self._read_at:
+            return {}
+        self._read_at = self._clock() + _READ_S
+        before = self._addresses
         try:
-            addresses = frozenset(self._read())
+            self._addresses = frozenset(self._read())
+            self._fault = ""
         except OSError as error:
+            self._addresses = before or frozenset()
             self._fault = f"; cannot be read now: {error}"
-            return False
-        self._fault = ""
-        changed, self._addresses = addresses != self._addresses, addresses
-        return changed
-
-    def facts(self) -> Iterable[Fact]:
-        """The host, at each of its addresses and all of loopback."""
-        for address in sorted(self._addresses):
-            yield Fact(Address(address), HOST)
-        for cidr in _LOOPBACK:
-            yield Fact(Network(cidr), HOST)
+        if self._addresses == before:
+            return {}
+        facts = [Fact(Address(address), HOST) for address in sorted(self._addresses)]
+        return {"": [*facts, *(Fact(Network(cidr), HOST) for cidr in _LOOPBACK)]}
 
     def status(self) -> str:
         """How many addresses."""
-        return f"{len(self._addresses)} addresses of this host{self._fault}"
+        return f"{len(self._addresses or ())} addresses of this host{self._fault}"
+
+    def close(self) -> None:
+        """Nothing runs."""

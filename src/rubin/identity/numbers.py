@@ -10,6 +10,8 @@ _CLUSTER = range(256, 65_536)
 _LOCAL = range(16_777_217, 33_554_432)
 _ENDPOINTS = range(1, 65_536)
 
+Words = tuple[str, ...]
+
 
 class Numbers:
     """Words to numbers of a range: the hash's place in it, or the next free one.
@@ -22,10 +24,10 @@ class Numbers:
 
     def __init__(self, numbers: range) -> None:
         self._range = numbers
-        self._of: dict[str, int] = {}
+        self._of: dict[Words, int] = {}
         self._taken: set[int] = set()
 
-    def number(self, words: str) -> int:
+    def number(self, words: Words) -> int:
         """The number of these words."""
         number = self._of.get(words)
         if number is None:
@@ -33,15 +35,16 @@ class Numbers:
             self._taken.add(number)
         return number
 
-    def _free(self, words: str) -> int:
-        place = int.from_bytes(blake2b(words.encode(), digest_size=8).digest()) % len(self._range)
+    def _free(self, words: Words) -> int:
+        digest = blake2b("\n".join(words).encode(errors="replace"), digest_size=8).digest()
+        place = int.from_bytes(digest) % len(self._range)
         if len(self._taken) >= len(self._range):
             return self._range[place]
         while self._range[place] in self._taken:
             place = (place + 1) % len(self._range)
         return self._range[place]
 
-    def keep(self, words: Iterable[str]) -> None:
+    def keep(self, words: Iterable[Words]) -> None:
         """Give back the numbers of all other words."""
         wanted = set(words)
         self._of = {word: number for word, number in self._of.items() if word in wanted}
@@ -54,25 +57,25 @@ class Identities:
     def __init__(self) -> None:
         self._cluster, self._local, self._endpoints = Numbers(_CLUSTER), Numbers(_LOCAL), Numbers(_ENDPOINTS)
 
-    def filled(self, endpoints: Iterable[Endpoint]) -> dict[Endpoint, Endpoint]:
-        """Each endpoint with its numbers; those of endpoints that are not among them are given back."""
-        given = sorted(set(endpoints), key=lambda endpoint: (endpoint.labels, endpoint.namespace, endpoint.pod_name))
-        for numbers, words in ((self._cluster, _labels), (self._local, _labels), (self._endpoints, _name)):
-            numbers.keep(map(words, given))
-        return {endpoint: self._numbered(endpoint) for endpoint in given}
-
-    def _numbered(self, endpoint: Endpoint) -> Endpoint:
-        identity = endpoint.identity
+    def filled(self, endpoint: Endpoint, local: bool) -> Endpoint:
+        """The endpoint with its numbers; Hubble gives an ID to those of the reporting node only."""
+        identity, number = endpoint.identity, endpoint.id
         if not identity and endpoint.labels:
-            local = any(label.startswith("cidr:") for label in endpoint.labels)
-            identity = (self._local if local else self._cluster).number(_labels(endpoint))
-        number = endpoint.id or (self._endpoints.number(_name(endpoint)) if endpoint.pod_name else 0)
+            numbers = self._local if any(label.startswith("cidr:") for label in endpoint.labels) else self._cluster
+            identity = numbers.number(endpoint.labels)
+        if local and not number and endpoint.pod_name:
+            number = self._endpoints.number(_name(endpoint))
+        if (identity, number) == (endpoint.identity, endpoint.id):
+            return endpoint
         return replace(endpoint, id=number, identity=identity)
 
+    def keep(self, endpoints: Iterable[Endpoint]) -> None:
+        """Give back the numbers of all other endpoints."""
+        kept = list(endpoints)
+        for numbers in (self._cluster, self._local):
+            numbers.keep(endpoint.labels for endpoint in kept)
+        self._endpoints.keep(map(_name, kept))
 
-def _labels(endpoint: Endpoint) -> str:
-    return "\n".join(endpoint.labels)
 
-
-def _name(endpoint: Endpoint) -> str:
-    return f"{endpoint.cluster_name}/{endpoint.namespace}/{endpoint.pod_name}"
+def _name(endpoint: Endpoint) -> Words:
+    return f"{endpoint.cluster_name}/{endpoint.namespace}/{endpoint.pod_name}", endpoint.unit

@@ -1,30 +1,41 @@
-"""Who owns the local socket of a flow, by its cgroup or network namespace, or the interface it passed."""
+"""Who owns the local socket of a flow: by its cgroup, its network namespace, or the process itself."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from rubin.model.tables import Link, Process
+import numpy as np
+import numpy.typing as npt
 
-_NAMED = Path("/run/netns")
+from rubin.identity import cgroup_paths
+from rubin.identity.claims import Claim, Claims
+from rubin.identity.endpoints import Endpoints
+from rubin.identity.facts import HOST, Cgroup, ContainerCgroup, NetworkNamespace, PodCgroup, Where, reserved
+from rubin.model.enums import Identity
+from rubin.model.lookup import Lookup
+from rubin.model.tables import Container, Endpoint, Process, Tables, Workload
+
+I64 = npt.NDArray[np.int64]
+
+_UNMANAGED = reserved(Identity.UNMANAGED)
+_UNRESOLVED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What processes have in common that decides who they are. `command` only where nothing better names them."""
+
+    cgroup: str = ""
+    netns: int = 0
+    command: str = ""
 
 
 class Namespaces:
-    """Inodes of network namespaces: of a process, and of a name under /run/netns."""
+    """Inodes of network namespaces: this process's own, and those with a name under /run/netns."""
 
-    def __init__(self, proc: Path = Path("/proc"), named: Path = _NAMED) -> None:
-        self._proc, self._named = proc, named
-        self._by_cookie: dict[int, int] = {}
-
-    def of_process(self, process: Process) -> int:
-        """The inode, 0 where it is not known (any more)."""
-        # a cookie is never used twice, so one living process tells it for all that came before
-        inode = self._by_cookie.get(process.netns_cookie, 0)
-        if not inode and process.pid:
-            inode = _inode(self._proc / str(process.pid) / "ns" / "net")
-            if inode and process.netns_cookie:
-                self._by_cookie[process.netns_cookie] = inode
-        return inode
+    def __init__(self, named: Path = Path("/run/netns"), own: Path = Path("/proc/self/ns/net")) -> None:
+        self._named, self.own = named, _inode(own)
 
     def of_name(self, name: str | int) -> int:
         """The inode of a name, 0 where there is none now; an inode is its own."""
@@ -39,43 +50,115 @@ def _inode(path: Path) -> int:
 
 
 class Scopes:
-    """The endpoints (by their numbers) of cgroups, network namespaces and interfaces."""
+    """Endpoint numbers of processes. What changes is asked for again, the rest is kept."""
 
-    def __init__(
-        self,
-        cgroups: Mapping[str, int],
-        netns: Mapping[str | int, int],
-        interfaces: Mapping[str, int],
-        namespaces: Namespaces,
-    ) -> None:
-        self._cgroups, self._interfaces, self._namespaces = cgroups, interfaces, namespaces
-        self._inodes = {name: namespaces.of_name(name) for name in netns}
-        self._netns = {inode: netns[name] for name, inode in self._inodes.items() if inode}
+    def __init__(self, claims: Claims, endpoints: Endpoints, namespaces: Namespaces) -> None:
+        self._claims, self._endpoints, self._namespaces = claims, endpoints, namespaces
+        self._inodes: dict[NetworkNamespace, int] = {}
+        self.clear()
 
-    @property
-    def moved(self) -> bool:
-        """Whether a named network namespace has come, gone, or been made anew."""
-        return any(self._namespaces.of_name(name) != inode for name, inode in self._inodes.items())
+    def clear(self) -> None:
+        """Forget all scopes: processes are looked at again."""
+        self._scopes: list[Scope] = [Scope()]
+        self._numbers: dict[Scope, int] = {Scope(): 0}
+        self._at: dict[Where, set[int]] = {}
+        self._ends: I64 = np.zeros(256, np.int64)
+        self._stale: set[int] = set()
+        self._of_process: Lookup[Process] = Lookup("processes", self._scope)
 
-    @property
-    def of_sockets(self) -> bool:
-        """Whether anything is told of cgroups or network namespaces."""
-        return bool(self._cgroups or self._inodes)
+    def __len__(self) -> int:
+        return len(self._scopes)
 
-    @property
-    def of_interfaces(self) -> bool:
-        """Whether anything is told of interfaces."""
-        return bool(self._interfaces)
+    def ends(self, tables: Tables, processes: npt.NDArray[np.uint32]) -> I64:
+        """(n,) int64: the endpoint number of each process of the batch's table, 0 where nothing is known."""
+        scopes = self._of_process(tables)[processes]
+        if self._stale:
+            for number in self._stale:
+                self._ends[number] = self._decided(self._scopes[number])
+            self._stale.clear()
+        found: I64 = self._ends[scopes]
+        return found
 
-    def process(self, process: Process) -> int:
-        """Whose the process is: the nearest cgroup's, else the network namespace's; 0: nobody's."""
-        path = process.cgroup
-        while path and self._cgroups:
-            if path in self._cgroups:
-                return self._cgroups[path]
-            path = path.rpartition("/")[0]
-        return self._netns.get(self._namespaces.of_process(process), 0) if self._netns else 0
+    def note(self, places: Iterable[Where]) -> None:
+        """The claims at these places have changed."""
+        for place in places:
+            if isinstance(place, NetworkNamespace):
+                self._inodes[place] = self._namespaces.of_name(place.name)
+                self._stale.update(number for number, scope in enumerate(self._scopes) if scope.netns)
+            self._stale.update(self._at.get(place, ()))
 
-    def link(self, link: Link) -> int:
-        """Who is behind the interface; 0: nobody known."""
-        return self._interfaces.get(link.name, 0)
+    def follow(self) -> None:
+        """Look whether named network namespaces have come, gone, or been made anew."""
+        moved = [place for place, inode in self._inodes.items() if self._namespaces.of_name(place.name) != inode]
+        if moved:
+            self.note(moved)
+
+    def _scope(self, process: Process) -> int:
+        """The scope's number; 0 where the process is not known at all."""
+        unit = cgroup_paths.unit(process.cgroup)
+        owned = cgroup_paths.owners(process.cgroup) or (unit and not cgroup_paths.is_session(unit))
+        scope = Scope(process.cgroup, process.netns, "" if owned else process.command)
+        number = self._numbers.get(scope)
+        if number is None:
+            number = self._numbers[scope] = len(self._scopes)
+            self._scopes.append(scope)
+            if number >= len(self._ends):
+                self._ends = np.concatenate([self._ends, np.zeros(len(self._ends), np.int64)])
+            for place in _places(scope):
+                self._at.setdefault(place, set()).add(number)
+            self._stale.add(number)
+        return number
+
+    def _decided(self, scope: Scope) -> int:
+        claim = self._claim(scope)
+        if claim is not None:
+            return claim.number
+        endpoint, told = self._by_itself(scope)
+        return self._endpoints.number(endpoint, True, provisional=not told) if endpoint else 0
+
+    def _claim(self, scope: Scope) -> Claim | None:
+        """Of the highest rank; among equals the nearest cgroup, then the outermost container, then the namespace."""
+        named = [place for place, inode in self._inodes.items() if inode and inode == scope.netns]
+        claims = [self._told(place) for place in (*_places(scope), *named)]
+        return max((claim for claim in claims if claim is not None), key=lambda claim: claim.rank, default=None)
+
+    def _told(self, place: Where) -> Claim | None:
+        """A container's cgroup is only ever its own, so that what comes late has its name, too."""
+        once = isinstance(place, ContainerCgroup | PodCgroup)
+        return self._claims.last(place) if once else self._claims.now(place)
+
+    def _by_itself(self, scope: Scope) -> tuple[Endpoint | None, bool]:
+        """What the scope says without anybody's help, and whether that is all there is to say."""
+        for place in cgroup_paths.owners(scope.cgroup):
+            if isinstance(place, ContainerCgroup):
+                short = place.id[:12]
+                labels = tuple(sorted((f"container:id={short}", *_UNMANAGED.labels)))
+                container = Container(id=place.id)
+                return Endpoint(identity=_UNMANAGED.identity, labels=labels, container=container), False
+        unit = cgroup_paths.unit(scope.cgroup)
+        name = scope.command or unit
+        if not name:
+            return None, True
+        home = HOST if scope.netns in (0, self._namespaces.own) else _UNMANAGED
+        words = [f"unit:{unit}"] if unit else []
+        words += [f"process:{scope.command}"] if scope.command else []
+        return (
+            Endpoint(
+                identity=home.identity,
+                namespace="host",
+                labels=tuple(sorted((*words, *home.labels))),
+                pod_name=name,
+                workloads=(Workload(name, "Process" if scope.command else "Unit"),),
+                unit=unit,
+            ),
+            True,
+        )
+
+
+def _places(scope: Scope) -> list[Where]:
+    """Where a claim would name the scope, the nearest first."""
+    path, found = scope.cgroup, list[Where]()
+    while path:
+        found.append(Cgroup(path))
+        path = path.rpartition("/")[0]
+    return [*found, *cgroup_paths.owners(scope.cgroup)]

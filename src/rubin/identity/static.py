@@ -33,12 +33,15 @@ name = "office"
 
 import logging
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rubin.errors import RubinError
-from rubin.identity.facts import Fact
+from rubin.identity.facts import Changes, Fact
 from rubin.identity.names_file import facts_in
+
+_READ_S = 1.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,16 +54,20 @@ class Static:
 
     name, rank = "static", 100
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path, self._clock = path, clock
+        self._read_at = clock()
         self._state: tuple[int, ...] = ()
         self._fault = ""
         self._facts: tuple[Fact, ...] = ()
+        self._told: tuple[Fact, ...] | None = None
         self._load()
 
-    def refresh(self) -> bool:
-        """Read the file if it has changed; True where its facts have."""
-        before = self._facts
+    def changes(self) -> Changes:
+        """What the file says, if it has changed; looked at once a second."""
+        if self._clock() < self._read_at:
+            return {}
+        self._read_at = self._clock() + _READ_S
         try:
             self._load()
             fault = ""
@@ -69,7 +76,10 @@ class Static:
         if fault != self._fault:
             _LOG.log(logging.WARNING if fault else logging.INFO, "names: file=%s fault=%s", self._path, fault or "none")
             self._fault = fault
-        return self._facts != before
+        if self._facts == self._told:
+            return {}
+        self._told = self._facts
+        return {"": self._facts}
 
     def _load(self) -> None:
         try:
@@ -87,12 +97,11 @@ class Static:
         self._state = state
         self._facts = tuple(facts_in(text, str(self._path)))
 
-    def facts(self) -> Iterable[Fact]:
-        """What the file says."""
-        return self._facts
-
     def status(self) -> str:
         """How many facts, and what is wrong with the file as it is now."""
         return f"{len(self._facts)} names from {self._path}" + (
             f"; not read again: {self._fault}" if self._fault else ""
         )
+
+    def close(self) -> None:
+        """Nothing runs."""

@@ -2,32 +2,37 @@
 
 For the side whose local socket the flow was seen at, its cgroup decides, else its network namespace;
 so one address in two namespaces has two names. At a pod's host-side interface that interface decides.
-Else the address does, then the narrowest CIDR that holds it, and what nobody told of is the world.
-Of two providers the one with the higher rank is believed.
+Else the address does, as it was held when the packet was seen, then the narrowest CIDR that holds it,
+and what nobody told of is the world. Of two providers the one with the higher rank is believed.
+What was not known is asked again when the flow is read (`again`).
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from rubin.identity.addresses import Addresses
-from rubin.identity.facts import WORLD, Address, Cgroup, Fact, Interface, Network, NetworkNamespace, Provider
-from rubin.identity.numbers import Identities
+from rubin.identity.book import Book
+from rubin.identity.endpoints import Endpoints
+from rubin.identity.facts import WORLD, Address, Interface, Network, Provider, ServicePort, Where
 from rubin.identity.scopes import Namespaces, Scopes
+from rubin.identity.services import Services
 from rubin.model.addresses import pair
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import Direction, TracePoint
 from rubin.model.lookup import Lookup
-from rubin.model.tables import Endpoint, Link, Process, Tables
+from rubin.model.tables import Endpoint, Link
 
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Columns = dict[str, npt.NDArray[np.uint32]]
 
-_REFRESH_S = 1.0
-_RENEW_S = 60.0  # what is learned of a flood of addresses is forgotten then
+_ASK_S = 0.1
+_RENEW_S = 60.0  # what is learned of a flood of addresses is forgotten then, and what ended long ago
+_ROOM = 20_000  # endpoints that nobody needs any more, beside as many as are needed
 
 
 class Names:
@@ -41,108 +46,149 @@ class Names:
         namespaces: Namespaces | None = None,
     ) -> None:
         """`gone` is told (namespace, pod) when nobody tells of a pod any more."""
-        self._providers, self._gone, self._clock = tuple(providers), gone, clock
-        self._namespaces = namespaces or Namespaces()
-        self._identities = Identities()
-        self._endpoints: list[Endpoint] = [Endpoint()]
-        self._codes: WeakKeyDictionary[Tables, I64] = WeakKeyDictionary()
-        for provider in self._providers:
-            provider.refresh()
-        self._decide()
-        self._refresh_at = self._renew_at = clock()
+        self._providers, self._clock = tuple(providers), clock
+        self._lock = threading.Lock()
+        self._endpoints = Endpoints()
+        self._book = Book(providers, self._endpoints, gone)
+        self._scopes = Scopes(self._book.claims, self._endpoints, namespaces or Namespaces())
+        self._of_link: Lookup[Link] = Lookup("links", self._link)
+        self._begin()
+        self._note(self._book.take_changes())
+        self._ask_at = self._renew_at = clock()
+
+    def _begin(self) -> None:
+        self._world = self._endpoints.number(WORLD, False, provisional=True)
+        self._addresses = Addresses(self._book.claims, self._world)
+        self._services = Services(self._book.claims, self._endpoints, self._addresses)
+        self._linked = False
 
     def identify(self, batch: FlowBatch) -> FlowBatch:
         """The batch with both sides named."""
-        self._refresh_when_due()
-        if not len(batch):
-            return batch
-        if batch["source_endpoint"].all() and batch["destination_endpoint"].all():
-            return batch
-        # both sides in one go: what a look-up costs once counts in small batches
-        high = np.concatenate([batch["source_high"], batch["destination_high"]])
-        low = np.concatenate([batch["source_low"], batch["destination_low"]])
-        numbers = self._addresses.numbers(high, low)
-        source = self._side(batch, "source", numbers[: len(batch)])
-        destination = self._side(batch, "destination", numbers[len(batch) :])
-        return batch.with_columns(source_endpoint=source, destination_endpoint=destination)
+        with self._lock:
+            self._ask_when_due()
+            if not len(batch):
+                return batch
+            given = {side: batch[f"{side}_endpoint"] for side in ("source", "destination")}
+            if all(column.all() for column in given.values()):
+                return batch
+            named = self._sides(batch)
+        for side, column in given.items():
+            if column.any():
+                named[f"{side}_endpoint"] = np.where(column > 0, column, named[f"{side}_endpoint"])
+        return batch.with_columns(**named)
 
-    def who(self, address: str) -> Endpoint:
-        """Who has an address, as far as it decides. Raises ValueError where it is none."""
+    def again(self, batch: FlowBatch) -> FlowBatch:
+        """The batch with those named who were not known when it came. On any thread; the rows stay as they are."""
+        codes = self._endpoints.asked_again(batch.tables)
+        unknown = {side: _among(batch[f"{side}_endpoint"], codes) for side in ("source", "destination")}
+        rows = np.flatnonzero(unknown["source"] | unknown["destination"])
+        if not len(rows):
+            return batch
+        with self._lock:
+            named = self._sides(batch.take(rows))
+        columns: Columns = {}
+        for side, asked in unknown.items():
+            columns[f"{side}_endpoint"] = column = batch[f"{side}_endpoint"].copy()
+            column[rows] = np.where(asked[rows], named[f"{side}_endpoint"], column[rows])
+        return batch.with_columns(**columns)
+
+    def who(self, address: str, time_ns: int | None = None) -> Endpoint:
+        """Who has an address, now or then, as far as it decides. Raises ValueError where it is none."""
         high, low = (np.array([half], np.uint64) for half in pair(address))
-        return self._endpoints[int(self._addresses.numbers(high, low)[0])]
+        when = np.array([time.time_ns() if time_ns is None else time_ns])
+        with self._lock:
+            return self._endpoints[int(self._addresses.numbers(high, low, when)[0])]
+
+    def endpoints(self) -> list[tuple[Endpoint, list[Where], int]]:
+        """All that providers tell of now: who, where, and since when (ns since the epoch, 0: always)."""
+        with self._lock:
+            told = self._book.told()
+            return [(self._endpoints.filled(who), places, since_ns) for who, (places, since_ns) in told.items()]
 
     def status(self) -> list[tuple[str, str]]:
         """A provider's name and what it says of itself, one a line."""
         return [(provider.name, provider.status()) for provider in self._providers]
 
-    def _side(self, batch: FlowBatch, side: str, numbers: I64) -> npt.NDArray[np.uint32]:
-        """(n,) uint32: codes into the batch's endpoints; `numbers` are the addresses' and are written to."""
-        if self._scopes.of_sockets:
-            _override(numbers, _at_socket(batch, side), self._of_process(batch.tables)[batch["process"]])
-        if self._scopes.of_interfaces:
-            _override(numbers, _at_interface(batch, side), self._of_link(batch.tables)[batch["link"]])
-        codes, given = self._codes_of(numbers, batch.tables), batch[f"{side}_endpoint"]
-        return np.where(given > 0, given, codes) if given.any() else codes
+    def close(self) -> None:
+        """End what providers have running."""
+        for provider in self._providers:
+            provider.close()
 
-    def _codes_of(self, numbers: I64, tables: Tables) -> npt.NDArray[np.uint32]:
-        """(n,) uint32: the codes that endpoints have in a batch's tables; new ones are added there."""
-        known = self._codes.get(tables)
-        if known is None or len(known) < len(self._endpoints):
-            known = self._codes[tables] = np.full(len(self._endpoints), -1, np.int64)
-            known[0] = 0
-        codes = known[numbers]
-        new = codes < 0
-        if new.any():
-            for number in np.unique(numbers[new]).tolist():
-                known[number] = tables.endpoints.code(self._endpoints[number])
-            codes = known[numbers]
-        return codes.astype(np.uint32)
+    def _sides(self, batch: FlowBatch) -> Columns:
+        """Both endpoint columns."""
+        # both sides in one go: what a look-up costs once counts in small batches
+        high = np.concatenate([batch["source_high"], batch["destination_high"]])
+        low = np.concatenate([batch["source_low"], batch["destination_low"]])
+        numbers = self._addresses.numbers(high, low, np.concatenate([batch["time_ns"], batch["time_ns"]]))
+        self._services.add_ports(batch, numbers, high, low)
+        parts = {"source": numbers[: len(batch)], "destination": numbers[len(batch) :]}
+        if "process" in batch:
+            ends = self._scopes.ends(batch.tables, batch["process"])
+            for side, part in parts.items():
+                _override(part, _at_socket(batch, side), ends)
+        if self._linked:
+            links = self._of_link(batch.tables)[batch["link"]].astype(np.int64)
+            for side, part in parts.items():
+                _override(part, _at_interface(batch, side), links)
+        self._services.add_asked(batch, parts)
+        return {f"{side}_endpoint": self._endpoints.codes(part, batch.tables) for side, part in parts.items()}
 
-    def _refresh_when_due(self) -> None:
+    def _link(self, link: Link) -> int:
+        """Who is behind the interface; 0: nobody known."""
+        claim = self._book.claims.now(Interface(link.name)) if link.name else None
+        return 0 if claim is None else claim.number
+
+    def _ask_when_due(self) -> None:
         now = self._clock()
-        if now < self._refresh_at:
+        if now < self._ask_at:
             return
-        self._refresh_at = now + _REFRESH_S
-        changed = [provider.name for provider in self._providers if provider.refresh()]
-        if changed or self._scopes.moved:
-            self._decide()
-        elif self._addresses.full and now >= self._renew_at:
+        self._ask_at = now + _ASK_S
+        self._note(self._book.take_changes())
+        self._scopes.follow()
+        if now >= self._renew_at:
             self._renew_at = now + _RENEW_S
+            self._renew()
+
+    def _note(self, changed: Sequence[Where]) -> None:
+        """Look at changed places anew."""
+        kinds = set(map(type, changed))
+        if Address in kinds:
+            self._addresses.note(place for place in changed if isinstance(place, Address))
+        if Network in kinds:
+            self._addresses.set_networks(self._networks())
+        if kinds & {Address, ServicePort}:
+            self._services.changed(ServicePort in kinds)
+        if Interface in kinds:
+            self._linked = True
+            self._of_link.clear()
+        if changed:
+            self._scopes.note(changed)
+
+    def _networks(self) -> dict[str, int]:
+        claims = self._book.claims
+        places = [place for place in claims.places() if isinstance(place, Network)]
+        return {place.cidr: claim.number for place in places if (claim := claims.now(place)) is not None}
+
+    def _renew(self) -> None:
+        """Forget what is long past and what nobody needs."""
+        if self._addresses.full:
             self._addresses.renew()
+        self._book.forget()
+        wanted = set(self._book.claims.numbers())
+        if len(self._endpoints) > 2 * len(wanted) + _ROOM:
+            self._book.claims.renumber(self._endpoints.keep(wanted))
+            self._begin()
+            self._scopes.clear()
+            self._of_link.clear()
+            self._note(list(self._book.claims.places()))
 
-    def _decide(self) -> None:
-        """Make the table anew from what the providers tell."""
-        before = {(endpoint.namespace, endpoint.pod_name) for endpoint in self._endpoints if endpoint.pod_name}
-        facts = self._ranked()
-        filled = self._identities.filled([WORLD, *(fact.who for fact in facts)])
-        number = {who: at for at, who in enumerate(filled, 1)}
-        self._endpoints = [Endpoint(), *filled.values()]
-        self._codes.clear()
-        self._addresses = Addresses(
-            {fact.where.address: number[fact.who] for fact in facts if isinstance(fact.where, Address)},
-            {fact.where.cidr: number[fact.who] for fact in facts if isinstance(fact.where, Network)},
-            number[WORLD],
-        )
-        self._scopes = Scopes(
-            {fact.where.path: number[fact.who] for fact in facts if isinstance(fact.where, Cgroup)},
-            {fact.where.name: number[fact.who] for fact in facts if isinstance(fact.where, NetworkNamespace)},
-            {fact.where.name: number[fact.who] for fact in facts if isinstance(fact.where, Interface)},
-            self._namespaces,
-        )
-        self._of_process: Lookup[Process] = Lookup("processes", self._scopes.process)
-        self._of_link: Lookup[Link] = Lookup("links", self._scopes.link)
-        if self._gone is not None:
-            for namespace, pod in before - {(one.namespace, one.pod_name) for one in self._endpoints}:
-                self._gone(namespace, pod)
 
-    def _ranked(self) -> list[Fact]:
-        """All facts, those to be believed last: they overwrite the others."""
-        ranked = [
-            (fact.rank if fact.rank is not None else provider.rank, fact)
-            for provider in self._providers
-            for fact in provider.facts()
-        ]
-        return [fact for _, fact in sorted(ranked, key=lambda pair: pair[0])]
+def _among(codes: npt.NDArray[np.uint32], wanted: Sequence[int]) -> Mask:
+    """(n,) bool."""
+    found = np.zeros(len(codes), np.bool_)
+    for code in wanted:
+        found |= codes == code
+    return found
 
 
 # The point at which a side's socket sees a packet; a drop has no point, but a direction.
@@ -152,7 +198,7 @@ _SOCKETS = {
 }
 
 
-def _override(numbers: I64, rows: Mask, better: npt.NDArray[np.uint64]) -> None:
+def _override(numbers: I64, rows: Mask, better: I64) -> None:
     """Put better numbers in where there are any."""
     rows &= better > 0
     numbers[rows] = better[rows]

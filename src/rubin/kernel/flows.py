@@ -177,6 +177,7 @@ class Flows:
             cgroup_id=cgroup,
             cgroup=self._names.cgroup(cgroup) if cgroup else "",
             netns_cookie=int(record["netns_cookie"]),
+            netns=int(record["netns_inode"]),
         )
 
     def _link_code(self, record: Any) -> int:

@@ -6,6 +6,7 @@ thousand flows (`Tables.full`), and the old one goes when the last segment that 
 """
 
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 Row = TypeVar("Row")
@@ -28,10 +29,20 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Container:
+    """A container in its runtime's words; `id` is the whole one."""
+
+    id: str = ""
+    name: str = ""
+    image: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """Who is behind one side of a flow, as it was known when the flow happened.
 
-    `labels` are sorted and of the form `source:key=value`; `names` are DNS names.
+    `labels` are sorted and of the form `source:key=value`; `names` are DNS names. `container` and `unit`
+    (systemd's) are known of the local side only.
     """
 
     id: int = 0
@@ -43,11 +54,13 @@ class Endpoint:
     workloads: tuple[Workload, ...] = ()
     names: tuple[str, ...] = ()
     service: Service = Service()
+    container: Container = Container()
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The owner of the local socket. pid 0: not known. `uid` -1: not known."""
+    """The owner of the local socket. pid 0: not known. `uid` -1: not known. `netns` is the inode of its namespace."""
 
     pid: int = 0
     command: str = ""
@@ -55,6 +68,9 @@ class Process:
     cgroup_id: int = 0
     cgroup: str = ""
     netns_cookie: int = 0
+    netns: int = 0
+    executable: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +94,14 @@ class Tunnel:
     source_port: int = 0
     destination_port: int = 0
     vni: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """Whom the local socket asked for, where NAT had somebody else answer."""
+
+    address: str = ""
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +162,7 @@ class Contents:
     ingress_denied_by: tuple[Policy, ...] = ()
     policy_log: tuple[str, ...] = ()
     rest: bytes = b""
+    translation: Translation | None = None
 
 
 class Table(Generic[Row]):
@@ -146,14 +171,20 @@ class Table(Generic[Row]):
     def __init__(self, nothing: Row) -> None:
         self.rows: list[Row] = [nothing]
         self._codes: dict[Row, int] = {nothing: 0}
+        self._adding = Lock()
 
     def code(self, row: Row) -> int:
         """The index of `row`."""
         code = self._codes.get(row)
-        if code is None:
-            code = len(self.rows)
-            self.rows.append(row)  # the row stands before anyone can learn its index
-            self._codes[row] = code
+        return self._add(row) if code is None else code
+
+    def _add(self, row: Row) -> int:
+        with self._adding:  # the line adds what comes, readers what they know better
+            code = self._codes.get(row)
+            if code is None:
+                code = len(self.rows)
+                self.rows.append(row)  # the row stands before anyone can learn its index
+                self._codes[row] = code
         return code
 
     def __getitem__(self, code: int) -> Row:

@@ -16,10 +16,18 @@ class Ring:
     the open one is published by its row count.
     """
 
-    def __init__(self, capacity: int = 1_000_000, on_missed: Callable[[Lost], None] = lambda _: None) -> None:
-        """`on_missed` hears, on any thread, what slow readers say that they missed (`note_missed`)."""
+    def __init__(
+        self,
+        capacity: int = 1_000_000,
+        on_missed: Callable[[Lost], None] = lambda _: None,
+        again: Callable[[FlowBatch], FlowBatch] = lambda view: view,
+    ) -> None:
+        """`on_missed` hears, on any thread, what slow readers say that they missed (`note_missed`).
+
+        Each view that is read goes through `again`, which may know more of its rows than when they came.
+        """
         self.capacity = capacity
-        self.note_missed = on_missed
+        self.note_missed, self._again = on_missed, again
         self.next_row = 0
         self._segments: tuple[Segment, ...] = ()
         self._blocks = Blocks()
@@ -75,7 +83,7 @@ class Ring:
             start, stop = max(first, segment.first_row), min(end, segment.end_row)
             if start >= stop or not _overlaps(segment, since_ns, until_ns):
                 continue
-            yield segment.view(start, stop, () if newest_first else self._lost_between(start, stop))
+            yield self._again(segment.view(start, stop, () if newest_first else self._lost_between(start, stop)))
         if end_row is None and not newest_first and (lost := self._lost_between(max(end, first), None)):
             yield empty(lost=lost)
 

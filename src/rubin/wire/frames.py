@@ -31,7 +31,7 @@ from rubin.model.tables import Tables
 from rubin.wire.tablerows import from_lists, to_list
 
 MAGIC = b"RUBINCOL"
-VERSION = 1
+VERSION = 2
 MAX_ROWS = 1 << 20
 _HEAD = struct.Struct("<8s6I")
 _U32 = struct.Struct("<I")

@@ -5,7 +5,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
 
-from rubin.model.tables import DNS, HTTP, Contents, Endpoint, Link, Policy, Process, Service, Tunnel, Workload
+from rubin.model.tables import (
+    DNS,
+    HTTP,
+    Container,
+    Contents,
+    Endpoint,
+    Link,
+    Policy,
+    Process,
+    Service,
+    Translation,
+    Tunnel,
+    Workload,
+)
 from rubin.wire.pb import flow_pb2
 
 _POLICIES = ("egress_allowed_by", "ingress_allowed_by", "egress_denied_by", "ingress_denied_by")
@@ -19,7 +32,9 @@ def to_list(row: Any) -> Any:
         case Endpoint():
             workloads = [[one.name, one.kind] for one in row.workloads]
             known = [row.id, row.identity, row.cluster_name, row.namespace, row.labels, row.pod_name]
-            return [*known, workloads, row.names, [row.service.name, row.service.namespace]]
+            service, container = row.service, row.container
+            local = [[container.id, container.name, container.image], row.unit]
+            return [*known, workloads, row.names, [service.name, service.namespace], *local]
         case Contents():
             return _contents_list(row)
     return [getattr(row, one.name) for one in fields(row)]
@@ -30,7 +45,7 @@ def _contents_list(row: Contents) -> dict[str, Any]:
     empty = Contents()
     every = [(one.name, getattr(row, one.name)) for one in fields(row)]
     made = {name: value for name, value in every if value != getattr(empty, name)}
-    for name in ("http", "dns", "tunnel"):
+    for name in ("http", "dns", "tunnel", "translation"):
         if name in made:
             made[name] = to_list(made[name])
     for name in _POLICIES:
@@ -74,11 +89,11 @@ _uid = _number(-1, 1 << 32)
 
 
 def _endpoint(value: Any) -> Endpoint:
-    number, identity, cluster, namespace, labels, pod, workloads, names, service = value
+    number, identity, cluster, namespace, labels, pod, workloads, names, service, container, unit = value
     return Endpoint(
         _u32(number), _u32(identity), _text(cluster), _text(namespace), _texts(labels), _text(pod),
         tuple(Workload(*_of((_text, _text), one)) for one in workloads), _texts(names),
-        Service(*_of((_text, _text), service)),
+        Service(*_of((_text, _text), service)), Container(*_of((_text, _text, _text), container)), _text(unit),
     )  # fmt: skip
 
 
@@ -89,7 +104,7 @@ def _of(kinds: tuple[Callable[[Any], Any], ...], values: Any) -> list[Any]:
 
 
 def _process(value: Any) -> Process:
-    return Process(*_of((_u32, _text, _uid, _u64, _text, _u64), value))
+    return Process(*_of((_u32, _text, _uid, _u64, _text, _u64, _u32, _text, _text), value))
 
 
 def _link(value: Any) -> Link:
@@ -112,6 +127,10 @@ def _tunnel(value: Any) -> Tunnel:
     return Tunnel(*_of((_u31, _text, _text, _u32, _u32, _u32), value))
 
 
+def _translation(value: Any) -> Translation:
+    return Translation(*_of((_text, _u32), value))
+
+
 def _policies(values: Any) -> tuple[Policy, ...]:
     return tuple(Policy(*_of((_text, _text, _texts, _u64, _text), one)) for one in values)
 
@@ -124,7 +143,7 @@ def _rest(value: Any) -> bytes:
 
 _CONTENTS: dict[str, Callable[[Any], Any]] = {
     "l7_type": _u31, "latency_ns": _u64, "http": _http, "dns": _dns, "trace_id": _text, "ip_trace_id": _u64,
-    "tunnel": _tunnel, "proxy_port": _u32, "summary": _text, "node_labels": _texts, "policy_log": _texts,
+    "tunnel": _tunnel, "translation": _translation, "proxy_port": _u32, "summary": _text, "node_labels": _texts, "policy_log": _texts,
     "rest": _rest, **dict.fromkeys(_POLICIES, _policies),
 }  # fmt: skip
 
