@@ -24,6 +24,9 @@
  *              sweep_interfaces    tc                     run by PROG_TEST_RUN, see struct sweep
  *  tcp         rubin_tcp_closed    tp_btf/tcp_destroy_sock
  *              rubin_tcp_resent    tp_btf/tcp_retransmit_skb
+ *  processes   rubin_exec             tp_btf/sched_process_exec
+ *              rubin_fork             tp_btf/sched_process_fork
+ *              rubin_cgroup           tp_btf/cgroup_mkdir
  *  drops       rubin_drop          tp_btf/kfree_skb       BTF prototype with 4 arguments (rx_sk)
  *              rubin_drop_no_rx    tp_btf/kfree_skb       the same with 3: load exactly one of the two
  *
@@ -36,6 +39,8 @@
  *  socket_entries      array                sockets, tcp, drops         struct entry, one cache line a connection
  *  socket_details      array                sockets, tcp, drops         struct details, same index
  *  closed              array                sockets, tcp, drops         u64: who opened connections that have closed
+ *  executables         LRU hash             processes                   process -> path of what it executes
+ *  cgroup_paths        LRU hash             processes                   cgroup's number -> its path
  *  interface_entries   array                interfaces                  the same for the interface vantage
  *  interface_details   array                interfaces
  *  interfaces          hash                 interfaces                  ifindex -> enum interface_kind; absent: NETWORK

@@ -33,7 +33,7 @@ struct flow_record {
 	__u8 destination[16];
 	__u64 socket_cookie; /* 0: no socket known */
 	__u64 netns_cookie;
-	__u64 cgroup_id;
+	__u64 cgroup_id; /* with the highest bit: of the v1 hierarchy of pids */
 	__u64 bytes; /* layer 3, this direction, since its last record */
 	__u32 packets;
 	__u32 pid; /* thread group of the socket's owner, 0: not known */

@@ -52,6 +52,8 @@ static __always_inline __u32 netns_inode(struct __sk_buff *skb)
 /* Learns the owner: for good if it is the one who sends, until then who bound the port. */
 static __always_inline __u8 adopt(struct __sk_buff *skb, __u8 protocol, int direction, struct owner *owner)
 {
+	struct sk_buff *packet = (void *)skb;
+	struct sock *listener = NULL;
 	struct bpf_sock *sk;
 	struct owner *bound;
 
@@ -67,9 +69,10 @@ static __always_inline __u8 adopt(struct __sk_buff *skb, __u8 protocol, int dire
 	if (!sk)
 		return 0;
 	bound = bpf_sk_storage_get(&owners, sk, NULL, 0);
-	if (bound)
+	READ(listener, packet, sk);
+	if (bound && !(protocol == IPPROTO_TCP && is_shared(listener)))
 		*owner = *bound;
-	else
+	else if (!bound)
 		owner->cgroup_id = bpf_skb_cgroup_id(skb);
 	return 0;
 }

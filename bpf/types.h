@@ -63,7 +63,18 @@ typedef struct {
 	int owned;
 } RELOCATED socket_lock_t;
 
-struct file;
+typedef struct {
+	struct {
+		__s64 counter;
+	} refcnt;
+} RELOCATED file_ref_t;
+
+struct file {
+	file_ref_t f_ref; /* 0: one holds it (6.13) */
+	struct {
+		__s64 counter;
+	} f_count; /* before */
+} RELOCATED;
 
 struct sock;
 
@@ -140,11 +151,27 @@ struct kernfs_node {
 	__u64 id;
 } RELOCATED;
 
-struct cgroup {
-	struct kernfs_node *kn;
+struct cgroup_root {
+	int hierarchy_id; /* 0: v2 */
+	unsigned int subsys_mask;
 } RELOCATED;
 
+struct cgroup {
+	struct kernfs_node *kn;
+	int level; /* 0: the root */
+	struct cgroup_root *root;
+} RELOCATED;
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+} RELOCATED;
+
+enum cgroup_subsys_id {
+	pids_cgrp_id,
+};
+
 struct css_set {
+	struct cgroup_subsys_state *subsys[1];
 	struct cgroup *dfl_cgrp;
 } RELOCATED;
 
@@ -161,6 +188,12 @@ struct task_struct {
 	const struct cred *cred;
 	char comm[16];
 	struct css_set *cgroups;
+	struct task_struct *group_leader;
+	int pid;
+} RELOCATED;
+
+struct linux_binprm {
+	const char *interp; /* what is really executed: of a script its interpreter */
 } RELOCATED;
 
 /* A field of what a program gets as __sk_buff or bpf_sock and may not look into: it is the kernel's own. */

@@ -227,3 +227,21 @@ def test_any_bytes_make_flows(raw: bytes) -> None:
     for name in batch.names():
         if COLUMNS[name].table:
             assert len(batch.rows(name)) == 3
+
+
+def test_the_handshake_of_a_shared_listener_is_that_of_the_worker_who_serves() -> None:
+    there = {"destination": "10.0.0.1", "source": "10.0.0.2", "source_port": 4000, "destination_port": 80}
+    back = {"source": "10.0.0.1", "destination": "10.0.0.2", "source_port": 80, "destination_port": 4000}
+    tcp = {"protocol": 6, "ip_version": 1, "netns_cookie": 1, "socket_cookie": 5}
+    other = {**there, "source_port": 4001}
+    batch = decoder().batch(
+        records(
+            {**tcp, **there, "point": 101},
+            {**tcp, **back, "point": 3},
+            {**tcp, **other, "point": 101},
+            {**tcp, **there, "point": 3, "pid": 9, "comm": "client"},  # the other end, on the same machine
+            {**tcp, **back, "point": 3, "pid": 7, "comm": "worker"},
+        ),
+        0,
+    )
+    assert [process.pid for process in batch.rows("process")] == [7, 7, 0, 9, 7]

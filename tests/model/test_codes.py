@@ -18,6 +18,20 @@ def test_find_agrees_with_a_dictionary(known, asked):
     assert len(codes) == len(known)
 
 
+@given(
+    st.integers(0, 50),
+    st.lists(st.integers(1, 2**64 - 1), unique=True),
+    st.lists(st.integers(1, 2**64 - 1)),
+)
+def test_all_at_once_is_the_same_as_one_by_one(size, known, asked):
+    codes = Codes(size)
+    codes.add_all(np.array(known[:3], np.uint64), np.arange(3)[: len(known)])
+    codes.add_all(np.array(known[3:], np.uint64), np.arange(3, max(3, len(known))))
+    plain = {key: number for number, key in enumerate(known)}
+    assert codes.find(np.array(known + asked, np.uint64)).tolist() == [plain.get(key, -1) for key in known + asked]
+    assert len(codes) == len(known)
+
+
 def test_keys_that_share_a_slot_are_told_apart():
     codes = Codes(size=16)
     keys = [1 + 16**i for i in range(7)]

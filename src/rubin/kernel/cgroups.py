@@ -1,20 +1,23 @@
-"""cgroup v2: where it is mounted, and the path of a cgroup by its id (the inode number)."""
+"""Cgroups: where v2 is mounted, and the path of a cgroup by its id (the inode number), in v2 or in v1's `pids`."""
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rubin.errors import UnsupportedError
 
+_MOUNTS = "/proc/self/mountinfo"
+V1 = 1 << 63
+"""In an id: it is one of the v1 hierarchy of pids (bpf/owner.h)."""
 
-def mount(mountinfo: str = "/proc/self/mountinfo") -> str:
+
+def mount(mountinfo: str = _MOUNTS) -> str:
     """Where the cgroup2 hierarchy's root is mounted. Raises UnsupportedError where it is not.
 
     A mount of only a part of the hierarchy (a container's) has a root other than "/" and will not do,
     since a program there sees that part only; it is taken where there is nothing better.
     """
-    with open(mountinfo) as file:
-        found = sorted(_cgroup2(file.read().splitlines()))
+    found = sorted(_mounts(mountinfo, lambda kind, _: kind == "cgroup2"))
     if not found:
         raise UnsupportedError(
             "cgroup v2 is not mounted",
@@ -23,32 +26,50 @@ def mount(mountinfo: str = "/proc/self/mountinfo") -> str:
     return found[0][1]
 
 
-def _cgroup2(lines: list[str]) -> Iterator[tuple[bool, str]]:
+def mount_v1(mountinfo: str = _MOUNTS) -> str:
+    """Where the v1 hierarchy of pids is mounted, "" where there is none."""
+    found = sorted(_mounts(mountinfo, lambda kind, options: kind == "cgroup" and "pids" in options.split(",")))
+    return found[0][1] if found else ""
+
+
+def _mounts(mountinfo: str, fits: Callable[[str, str], bool]) -> Iterator[tuple[bool, str]]:
     """(is a part only, mount point); fields by proc(5): ... root mount-point ... - type source options."""
-    for line in lines:
-        fields = line.split()
-        if "-" in fields and fields[fields.index("-") + 1] == "cgroup2":
-            yield fields[3] != "/", fields[4].encode().decode("unicode_escape")
+    with open(mountinfo) as file:
+        for line in file:
+            fields = line.split()
+            if "-" not in fields:
+                continue
+            kind, _, options = (*fields[fields.index("-") + 1 :], "", "", "")[:3]
+            if fits(kind, options):
+                yield fields[3] != "/", fields[4].encode().decode("unicode_escape")
 
 
 class Cgroups:
-    """Paths of cgroups by id, from the root of the mount: "/system.slice/ssh.service"; "" when it is gone.
+    """Paths of cgroups by id, from the root of their mount: "/system.slice/ssh.service"; "" when it is gone.
 
-    An unknown id makes the tree be walked again, at most once in `pause_s`.
+    `made` tells the path of a cgroup that was made while it looked ("" where it does not know), gone or not.
+    Another unknown id makes the trees be walked again, at most once in `pause_s`.
     """
 
-    def __init__(self, root: str, pause_s: float = 1.0) -> None:
-        self.root = root
-        self._pause_s = pause_s
+    def __init__(
+        self, root: str, root_v1: str = "", made: Callable[[int], str] = lambda _: "", pause_s: float = 1.0
+    ) -> None:
+        self._roots = [(root, 0), *([(root_v1, V1)] if root_v1 else [])]
+        self._made, self._pause_s = made, pause_s
         self._paths: dict[int, str] = {}
         self._walked = -pause_s
 
     def path(self, number: int) -> str:
         """The path of the cgroup with this id."""
-        if number not in self._paths and number and time.monotonic() - self._walked >= self._pause_s:
+        path = self._paths.get(number) or (self._made(number) if number else "")
+        if not path and number and time.monotonic() - self._walked >= self._pause_s:
             self._walked = time.monotonic()
-            self._paths.update(self._walk(self.root, "/"))
-        return self._paths.get(number, "")
+            for root, mark in self._roots:
+                self._paths.update((inode | mark, place) for inode, place in self._walk(root, "/"))
+            path = self._paths.get(number, "")
+        if path:
+            self._paths[number] = path
+        return path
 
     def _walk(self, folder: str, path: str) -> Iterator[tuple[int, str]]:
         try:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rubin.kernel.cgroups import V1
 from rubin.kernel.drop_reasons import DropReasons
 from rubin.kernel.records import RECORD, Kind
 from rubin.kernel.rows import Records, Rows
+from rubin.kernel.served import served
 from rubin.model import addresses
 from rubin.model.batch import Array, FlowBatch
 from rubin.model.codes import mix
@@ -51,6 +53,8 @@ class Names:
     function: Callable[[int], str]
     drops: DropReasons
     node: str = ""
+    executable: Callable[[int], str] = lambda _: ""
+    user: Callable[[int], str] = lambda _: ""
 
 
 def own_netns_cookie() -> int:
@@ -143,6 +147,7 @@ class Flows:
         flags ^= records["netns_cookie"]
         who = words["who"], words["name_a"], words["name_b"], records["cgroup_id"]
         processes, links = _halves(self._owners.codes(mix(*who, flags, records["ifindex"]), records))
+        served(records, words, processes)
         columns: dict[str, Array] = {"process": processes, "link": links}
         inside = np.flatnonzero((records["outer_destination_port"] > 0) & (records["kind"] != Kind.DROP))
         if len(inside):
@@ -174,10 +179,12 @@ class Flows:
             pid=pid,
             command=bytes(record["comm"]).split(b"\0")[0].decode(errors="replace") if pid else "",
             uid=-1 if uid == 0xFFFFFFFF else uid,
-            cgroup_id=cgroup,
+            cgroup_id=cgroup & ~V1,
             cgroup=self._names.cgroup(cgroup) if cgroup else "",
             netns_cookie=int(record["netns_cookie"]),
             netns=int(record["netns_inode"]),
+            executable=self._names.executable(pid) if pid else "",
+            user="" if uid == 0xFFFFFFFF else self._names.user(uid),
         )
 
     def _link_code(self, record: Any) -> int:

@@ -47,6 +47,10 @@ COSTS = {
     "rubin_drop_no_rx": "no packets that the kernel dropped",
     "owners": "sockets older than the agent have no owner, and who opened their connections is not known",
     "rubin_owners": "sockets older than the agent have no owner, and who opened their connections is not known",
+    "processes": "of processes that end at once the executable, and of their containers the name, may be missing",
+    "rubin_exec": "the executable of a process that ends at once is not known",
+    "rubin_fork": "the executable of a process that forks and ends at once is not known",
+    "rubin_cgroup": "a cgroup that goes at once has no path, and so no container or unit",
     "rubin_whoami": "in a process namespace of its own the agent sees its own traffic",
 }
 
@@ -117,6 +121,10 @@ class Objects:
     def map(self, name: str) -> Map:
         """The shared map of this name. Raises KeyError where no loaded object has it."""
         return self._maps[name]
+
+    def get(self, name: str) -> Map | None:
+        """The same, None where no loaded object has it."""
+        return self._maps.get(name)
 
     @property
     def maps(self) -> list[Map]:

@@ -54,7 +54,7 @@ class Probes:
         self.objects.load("owners")
         self.objects.settings = self._programs_settings()
         wanted = [vantage for vantage in VANTAGES if vantage in self.settings.vantages]
-        for name in [*wanted, "tcp"]:
+        for name in [*wanted, "tcp", "processes"]:
             self.objects.load(name)
         if self.settings.drops and not self.objects.load("drops", self._skips) and "rubin_drop_no_rx" in self._skips:
             self.objects.load("drops", {"rubin_drop": self.objects.refused.get("rubin_drop", "")})

@@ -27,7 +27,8 @@ class Codes:
     """A growing map from uint64 keys (not 0) to codes >= 0."""
 
     def __init__(self, size: int = 1024) -> None:
-        self._resize(size)
+        """With room for some `size` slots; half of them are filled at most."""
+        self._resize(1 << max(3, (size - 1).bit_length()))
 
     def _resize(self, size: int) -> None:
         self._shift = np.uint64(64 - (size - 1).bit_length())

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from rubin.errors import UnsupportedError
-from rubin.kernel import cgroups, drop_reasons, libbpf, privileges, stats
+from rubin.kernel import cgroups, drop_reasons, libbpf, privileges, processes, stats
 from rubin.kernel.clock import epoch_offset_ns
 from rubin.kernel.features import Feature, probe
 from rubin.kernel.flows import Flows, Names
@@ -97,9 +97,17 @@ class Live:
             symbols.read()  # now: the first drop should not wait for 120,000 names
         path_of: Callable[[int], str] = _nowhere
         with suppress(UnsupportedError):  # without the mount there is no path to tell
-            path_of = cgroups.Cgroups(cgroups.mount()).path
-        interface = self.probes.interfaces.name
-        return Names(interface, path_of, symbols.name, drop_reasons.of_kernel(), self.settings.node_name)
+            made = processes.CgroupPaths(self.probes.objects.get("cgroup_paths"))
+            path_of = cgroups.Cgroups(cgroups.mount(), cgroups.mount_v1(), made.path).path
+        return Names(
+            self.probes.interfaces.name,
+            path_of,
+            symbols.name,
+            drop_reasons.of_kernel(),
+            self.settings.node_name,
+            processes.Executables(self.probes.objects.get("executables")).path,
+            processes.user,
+        )
 
     def __iter__(self) -> Iterator[FlowBatch]:
         self._iterating = threading.get_ident()

@@ -1,0 +1,49 @@
+"""What the kernel saw of processes and cgroups when they began (bpf/processes.bpf.c), and what /proc says of the living."""
+
+import os
+import pwd
+import struct
+from contextlib import suppress
+from functools import lru_cache
+
+from rubin.kernel.maps import Map
+
+
+class Executables:
+    """`path(pid)` of what a process executes: from /proc while it lives, else as its exec asked for it; "" not known."""
+
+    def __init__(self, seen: Map | None) -> None:
+        self._seen = seen
+
+    def path(self, pid: int) -> str:
+        """The path, in the process's own view of the files."""
+        with suppress(OSError):  # it has gone, or is a kernel thread
+            return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+        return _text(self._seen, struct.pack("=I", pid))
+
+
+class CgroupPaths:
+    """`path(id)` of a cgroup that was made since the programs run; "" for others."""
+
+    def __init__(self, seen: Map | None) -> None:
+        self._seen = seen
+
+    def path(self, number: int) -> str:
+        """The path from the root of its hierarchy."""
+        return _text(self._seen, struct.pack("=Q", number))
+
+
+def _text(seen: Map | None, key: bytes) -> str:
+    if seen is None:
+        return ""
+    with suppress(OSError):
+        return (seen.lookup(key) or b"").split(b"\0")[0].decode(errors="replace")
+    return ""
+
+
+@lru_cache(1024)
+def user(uid: int) -> str:
+    """The name of a user of this machine, "" where it has none."""
+    with suppress(KeyError, OverflowError):
+        return pwd.getpwuid(uid).pw_name
+    return ""
