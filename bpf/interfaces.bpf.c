@@ -244,6 +244,10 @@ static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *si
 	return direction == OUT && is_sender_agent(skb, packet->protocol) ? OURS : 0;
 }
 
+static __always_inline void learn(struct __sk_buff *skb, struct sight *sight, const struct entry *entry, __u32 index)
+{
+}
+
 static __always_inline void dress(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
 				  __u32 index, __u32 state, int direction, struct flow_record *record)
 {

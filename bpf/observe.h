@@ -6,6 +6,7 @@
  *	netns_cookie	of the socket, of the device
  *	netns_inode	of the same
  *	begin	what is known of a new connection: details and state
+ *	learn	what a packet out tells of the connection's owner, if it is no news
  *	dress	what a packet's record says beside its headers and counts
  *
  * The way of an ordinary packet of a known connection is short on purpose, in instructions as in
@@ -29,6 +30,7 @@ static __always_inline __u64 netns_cookie(struct __sk_buff *skb);
 static __always_inline __u32 netns_inode(struct __sk_buff *skb);
 static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
 				   int direction, struct details *details);
+static __always_inline void learn(struct __sk_buff *skb, struct sight *sight, const struct entry *entry, __u32 index);
 static __always_inline void dress(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
 				  __u32 index, __u32 state, int direction, struct flow_record *record);
 
@@ -244,6 +246,7 @@ static __always_inline void fill(struct details *details, const struct packet *p
 	details->local_port = out ? packet->source_port : packet->destination_port;
 	details->remote_port = out ? packet->destination_port : packet->source_port;
 	details->opened_ns = 0;
+	details->asked_port = 0;
 	details->protocol = packet->protocol;
 	details->version = packet->version;
 	details->vlan = packet->vlan;
@@ -325,4 +328,6 @@ static __always_inline void observe(struct __sk_buff *skb, const int direction)
 		is_new |= turn(entry, sight.flags, direction);
 	if (count(entry, &sight, direction, now))
 		report(skb, &sight, index, direction, is_new);
+	else if (direction == OUT)
+		learn(skb, &sight, entry, index);
 }

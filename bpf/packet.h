@@ -16,7 +16,7 @@ enum parsed {
 };
 
 enum tcp_flag { /* of model/enums.TCPFlags, those that are looked at */
-	FIN = 1, SYN = 2, RST = 4, ACK = 16, TCP_FLAGS = 0x1ff,
+	FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16, TCP_FLAGS = 0x1ff,
 };
 
 struct tunnel {

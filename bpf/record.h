@@ -48,7 +48,8 @@ struct flow_record {
 	__u16 tcp_flags; /* model/enums.TCPFlags */
 	__u16 vlan; /* identifier, 0: none */
 	union {
-		struct { /* all but drops */
+		struct { /* at interfaces: the tunnel; at sockets, where NAT changed it, whom the socket asked
+			  * for as destination, and what its own address became as source */
 			__u8 outer_source[16]; /* all zero: not encapsulated */
 			__u8 outer_destination[16];
 			__u16 outer_source_port;

@@ -66,10 +66,27 @@ static __always_inline void describe_owner(struct flow_record *record, const str
 	__builtin_memcpy(record->comm, owner->comm, sizeof(record->comm));
 }
 
+/* Where NAT had somebody else answer than the socket asked for, a record tells of the two who talk, and whom
+ * was asked: at egress packets have been translated already, at ingress they have been translated back. */
+static __always_inline void describe_asked(struct flow_record *record, const struct details *details, int direction)
+{
+	const __u64 asked[2] = { 0, mapped(details->asked) };
+
+	if (!details->asked_port)
+		return;
+	__builtin_memcpy(record->outer_destination, asked, sizeof(record->outer_destination));
+	record->outer_destination_port = details->asked_port;
+	if (direction == OUT)
+		return;
+	__builtin_memcpy(record->source, details->remote, sizeof(record->source));
+	record->source_port = details->remote_port;
+}
+
 static __always_inline void describe(struct flow_record *record, const struct details *details, int direction)
 {
 	describe_point(record, direction);
 	describe_owner(record, &details->owner);
+	describe_asked(record, details, direction);
 }
 
 /* The tag of a connected socket, from any program that has a pointer to one; 0: not connected. */

@@ -49,27 +49,44 @@ static __always_inline __u32 netns_inode(struct __sk_buff *skb)
 	return inode;
 }
 
-/* Learns the owner: for good if it is the one who sends, until then who bound the port. */
-static __always_inline __u8 adopt(struct __sk_buff *skb, __u8 protocol, int direction, struct owner *owner)
+#define MOMENT_NS 100000000 /* in which whoever accepts hands a connection over to whoever serves it */
+
+/* Whether a process has something to say, and does not just acknowledge while it happens to hold the socket's
+ * lock: who accepts does so for the blink of an eye, and may be another than who serves. */
+static __always_inline bool is_word(struct __sk_buff *skb, const struct sight *sight)
 {
-	struct sk_buff *packet = (void *)skb;
+	return sight->protocol != IPPROTO_TCP || sight->flags & (SYN | FIN | RST | PSH) || skb->len > 120;
+}
+
+/* Learns the owner: for good if it is the one who says something, until then who acknowledges or bound the port. */
+static __always_inline __u8 adopt(struct __sk_buff *skb, const struct sight *sight, int direction,
+				  struct details *details, __u64 now_ns)
+{
+	const __u8 protocol = sight->protocol;
+	struct owner *owner = &details->owner;
+	struct sk_buff *kernel_packet = (void *)skb;
 	struct sock *listener = NULL;
 	struct bpf_sock *sk;
 	struct owner *bound;
 
 	if (direction == OUT && is_sender_current(skb, protocol)) {
-		current_owner(owner);
-		return OWNED;
+		if (is_word(skb, sight)) {
+			current_owner(owner);
+			return OWNED;
+		}
+		if (!owner->pid && now_ns - details->opened_ns > MOMENT_NS)
+			current_owner(owner);
 	}
 	if (owner->pid)
 		return 0;
+	barrier_var(skb); /* the verifier lets no pointer into the context be kept */
 	sk = skb->sk;
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return 0;
 	bound = bpf_sk_storage_get(&owners, sk, NULL, 0);
-	READ(listener, packet, sk);
+	READ(listener, kernel_packet, sk);
 	if (bound && !(protocol == IPPROTO_TCP && is_shared(listener)))
 		*owner = *bound;
 	else if (!bound)
@@ -101,7 +118,7 @@ static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *si
 
 	details->owner = nobody;
 	details->socket_cookie = bpf_get_socket_cookie(skb);
-	state = adopt(skb, packet->protocol, direction, &details->owner);
+	state = adopt(skb, sight, direction, details, 0);
 	if (settings.own_pid && details->owner.pid == settings.own_pid)
 		state |= OURS;
 	if (packet->protocol != IPPROTO_TCP)
@@ -117,6 +134,48 @@ static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *si
 	return state;
 }
 
+/* Who says the first word may not be who says the last: it counts whether or not it is news. */
+__noinline int learn_owner(struct __sk_buff *skb, struct sight *sight, __u32 index)
+{
+	struct details *details = bpf_map_lookup_elem(DETAILS, &index);
+	struct entry *entry = bpf_map_lookup_elem(ENTRIES, &index);
+
+	if (sight && details && entry && is_word(skb, sight) && adopt(skb, sight, OUT, details, 0))
+		__sync_fetch_and_or(&entry->state, OWNED);
+	return 0;
+}
+
+static __always_inline void learn(struct __sk_buff *skb, struct sight *sight, const struct entry *entry, __u32 index)
+{
+	if (!(entry->state & OWNED))
+		learn_owner(skb, sight, index);
+}
+
+static __always_inline void note_asked(struct details *details, const struct packet *packet, __u32 asked, __u16 port)
+{
+	if (packet->destination[1] == mapped(asked) && packet->destination_port == port)
+		return;
+	details->asked = asked;
+	details->asked_port = port;
+	details->remote[0] = packet->destination[0];
+	details->remote[1] = packet->destination[1];
+	details->remote_port = packet->destination_port;
+}
+
+/* A source that NAT has changed: the record tells of the socket's own, and what became of it. */
+static __always_inline void keep_own_source(struct flow_record *record, struct details *details, const struct packet *packet,
+					    __u32 own, __u16 port)
+{
+	if (packet->source[1] == mapped(own) && packet->source_port == port)
+		return;
+	__builtin_memcpy(record->outer_source, packet->source, sizeof(record->outer_source));
+	record->outer_source_port = packet->source_port;
+	details->local[1] = mapped(own);
+	details->local_port = port;
+	__builtin_memcpy(record->source, details->local, sizeof(record->source));
+	record->source_port = port;
+}
+
 static __always_inline void dress(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
 				  __u32 index, __u32 state, int direction, struct flow_record *record)
 {
@@ -127,6 +186,10 @@ static __always_inline void dress(struct __sk_buff *skb, const struct sight *sig
 
 	if (!details || !entry)
 		return;
+	if (direction == OUT && packet->version == 1 && is_connected(sk)) {
+		note_asked(details, packet, ONCE(sk->dst_ip4), bpf_ntohs(ONCE(sk->dst_port)));
+		keep_own_source(record, details, packet, ONCE(sk->src_ip4), ONCE(sk->src_port));
+	}
 	if (sight->protocol == IPPROTO_TCP && sk && sk->state != SOCKET_LISTENS)
 		tcp = bpf_skc_to_tcp_sock(sk);
 	if (tcp) {
@@ -137,7 +200,7 @@ static __always_inline void dress(struct __sk_buff *skb, const struct sight *sig
 		record->socket_cookie = bpf_get_socket_cookie(skb);
 	if (tcp)
 		details->socket_cookie = record->socket_cookie; /* the handshake had the listener's */
-	if (!(state & OWNED) && adopt(skb, sight->protocol, direction, &details->owner))
+	if (!(state & OWNED) && adopt(skb, sight, direction, details, record->time_ns))
 		__sync_fetch_and_or(&entry->state, OWNED);
 	describe(record, details, direction);
 }

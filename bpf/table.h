@@ -84,7 +84,9 @@ struct details {
 		struct tunnel tunnel; /* interfaces */
 	};
 	__u32 netns_inode;
-	__u32 reserved[3];
+	__u32 asked; /* IPv4: whom the socket asked for, where NAT has `remote` answer */
+	__u16 asked_port; /* 0: nobody else */
+	__u16 reserved[3];
 };
 _Static_assert(sizeof(struct details) == 128, "two cache lines");
 

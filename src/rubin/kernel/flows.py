@@ -19,7 +19,7 @@ from rubin.model.batch import Array, FlowBatch
 from rubin.model.codes import mix
 from rubin.model.columns import DTYPES
 from rubin.model.enums import EventType, FlowType, TracePoint, Verdict
-from rubin.model.tables import Contents, Link, Process, Tables, Tunnel
+from rubin.model.tables import Contents, Link, Process, Tables, Translation, Tunnel
 
 _SAME = (
     *("ip_version", "protocol", "source_port", "destination_port", "tcp_flags", "icmp_type", "icmp_code"),
@@ -81,7 +81,7 @@ class Flows:
         self.tables = Tables()
         strings, tables = self.tables.strings, self.tables
         self._owners = Rows(self._owner_code)
-        self._tunnels = Rows(lambda record: tables.contents.code(_tunnel(record)))
+        self._outer = Rows(lambda record: tables.contents.code(_contents(record)))
         self._locations = Rows(lambda record: strings.code(self._names.function(int(record["location"]))))
         self._reasons = Rows(self._reason_code)
         self._node = self.tables.strings.code(self._names.node)
@@ -147,22 +147,30 @@ class Flows:
         flags ^= records["netns_cookie"]
         who = words["who"], words["name_a"], words["name_b"], records["cgroup_id"]
         processes, links = _halves(self._owners.codes(mix(*who, flags, records["ifindex"]), records))
-        served(records, words, processes)
+        unknown, telling = served(records)
+        processes[unknown[telling >= 0]] = processes[telling[telling >= 0]]
         columns: dict[str, Array] = {"process": processes, "link": links}
         inside = np.flatnonzero((records["outer_destination_port"] > 0) & (records["kind"] != Kind.DROP))
         if len(inside):
             columns["contents"] = np.zeros(len(records), np.uint32)
-            columns["contents"][inside] = self._encapsulated(_chosen(records, inside))
+            columns["contents"][inside] = self._other_tuples(_chosen(records, inside))
+        changed = np.flatnonzero((records["outer_source_port"] > 0) & (records["kind"] != Kind.DROP))
+        changed = changed[_at_socket(records[changed])]
+        if len(changed):
+            columns["source_xlated"] = np.zeros(len(records), np.uint32)
+            columns["source_xlated"][changed] = [
+                self.tables.strings.code(_address(source)) for source in records["outer_source"][changed]
+            ]
         return columns
 
-    def _encapsulated(self, records: Records) -> Array:
+    def _other_tuples(self, records: Records) -> Array:
         outer = (
             np.ascontiguousarray(records["outer_source"]).view("<u8"),
             np.ascontiguousarray(records["outer_destination"]).view("<u8"),
         )
         ports = records["outer_source_port"].astype(np.uint64) << np.uint64(16) | records["outer_destination_port"]
         keys = mix(outer[0][:, 0], outer[0][:, 1], outer[1][:, 0], outer[1][:, 1], ports, records["vni"])
-        return self._tunnels.codes(keys, records)
+        return self._outer.codes(mix(keys, _at_socket(records)), records)
 
     def _reason_code(self, record: Any) -> int:
         """The row of the kernel's name, and Hubble's reason in the upper half."""
@@ -226,8 +234,16 @@ def _address(raw: npt.NDArray[np.uint8]) -> str:
     return addresses.text(int(high[0]), int(low[0]))
 
 
-def _tunnel(record: Any) -> Contents:
+def _at_socket(records: Any) -> Any:
+    """Whether the other tuple is whom the socket asked for, not a tunnel's."""
+    point = records["point"]
+    return (point == TracePoint.TO_STACK) | ((point == TracePoint.TO_ENDPOINT) & (records["socket_cookie"] > 0))
+
+
+def _contents(record: Any) -> Contents:
     port = int(record["outer_destination_port"])
+    if _at_socket(record):
+        return Contents(translation=Translation(_address(record["outer_destination"]), port))
     return Contents(
         tunnel=Tunnel(
             protocol=2 if port == _GENEVE_PORT else 1,

@@ -1,4 +1,4 @@
-"""What the kernel saw of processes and cgroups when they began (bpf/processes.bpf.c), and what /proc says of the living."""
+"""What the kernel saw of processes and cgroups when they began (bpf/processes.bpf.c), and /proc of the living."""
 
 import os
 import pwd
@@ -10,7 +10,7 @@ from rubin.kernel.maps import Map
 
 
 class Executables:
-    """`path(pid)` of what a process executes: from /proc while it lives, else as its exec asked for it; "" not known."""
+    """`path(pid)` of what a process executes: by /proc while it lives, else as its exec asked for it; "" not known."""
 
     def __init__(self, seen: Map | None) -> None:
         self._seen = seen

@@ -1,6 +1,8 @@
-"""Who serves a connection that was accepted from a listener which several processes hold."""
+"""Who serves a connection that was accepted from a listener which several processes hold.
 
-from typing import Any
+The handshake runs on the listener, before anybody has accepted; milliseconds later the first packet of
+whoever serves tells who it is.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,37 +11,51 @@ from rubin.kernel.rows import Records
 from rubin.model.codes import Codes, mix
 from rubin.model.enums import Protocol, TracePoint
 
+I64 = npt.NDArray[np.int64]
 
-def served(records: Records, words: Records, processes: npt.NDArray[Any]) -> None:
-    """Give rows without a process the one that another row of their connection has.
+_PATIENCE_NS = 20_000_000
 
-    The handshake runs on the listener, before anybody has accepted; milliseconds later the first packet
-    of whoever serves tells who it is, mostly in the same batch. `processes` (n,) are codes, written to.
-    """
+
+def served(records: Records) -> tuple[I64, I64]:
+    """Rows of connections that have no process, and for each the row of the same end that has one; -1: none has."""
     points = records["point"]
     tcp = (records["protocol"] == Protocol.TCP) & (records["socket_cookie"] > 0)
     tcp &= (points == TracePoint.TO_STACK) | (points == TracePoint.TO_ENDPOINT)
     nobody = records["pid"] == 0
     unknown = np.flatnonzero(tcp & nobody)
     if not len(unknown):
-        return
+        return unknown, unknown
     known = np.flatnonzero(tcp & ~nobody)
-    wanted = _connections(records, words, unknown)
-    distinct, where = np.unique(wanted, return_inverse=True)
+    distinct, where = np.unique(_connections(records, unknown), return_inverse=True)
     codes = Codes(4 * len(distinct))
     codes.add_all(distinct, np.arange(len(distinct)))
-    found = codes.find(_connections(records, words, known))
-    owners = np.zeros(len(distinct), processes.dtype)
-    owners[found[found >= 0]] = processes[known[found >= 0]]  # of several the last: who was handed the socket
-    answers = owners[where]
-    processes[unknown[answers > 0]] = answers[answers > 0]
+    found = codes.find(_connections(records, known))
+    telling = np.full(len(distinct), -1, np.int64)
+    telling[found[found >= 0]] = known[found >= 0]  # of several the last: who was handed the socket
+    return unknown, telling[where]
 
 
-def _connections(records: Records, words: Records, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+def settled(records: Records, now_ns: int) -> int:
+    """How many of the records may be decoded: up to a handshake so young that its worker may still tell itself."""
+    unknown, telling = served(records)
+    young = unknown[(telling < 0) & (records["time_ns"][unknown] > now_ns - _PATIENCE_NS)]
+    count = int(young[0]) if len(young) else len(records)
+    while len(severed := unknown[(unknown < count) & (telling >= count)]):
+        count = int(severed[0])
+    return count
+
+
+def _connections(records: Records, rows: I64) -> npt.NDArray[np.uint64]:
     """(n,) uint64: the same for all rows of one end of a connection, whichever way they go."""
+    chosen = records[["source", "destination", "source_port", "destination_port"]][rows]
     out = records["point"][rows] == TracePoint.TO_STACK
-    source = words["source_high"][rows], words["source_low"][rows], records["source_port"][rows]
-    destination = words["destination_high"][rows], words["destination_low"][rows], records["destination_port"][rows]
+    source = *_words(chosen["source"]), chosen["source_port"]
+    destination = *_words(chosen["destination"]), chosen["destination_port"]
     local = [np.where(out, one, other) for one, other in zip(source, destination, strict=True)]
     remote = [np.where(out, other, one) for one, other in zip(source, destination, strict=True)]
     return mix(records["netns_cookie"][rows], *local, *remote)
+
+
+def _words(addresses: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    words = np.ascontiguousarray(addresses).view(np.uint64)
+    return words[:, 0], words[:, 1]

@@ -18,6 +18,7 @@ from rubin.kernel.objects import Capability
 from rubin.kernel.probes import PACKET_PROGRAMS, Probes
 from rubin.kernel.records import RECORD
 from rubin.kernel.ring import Ring
+from rubin.kernel.served import settled
 from rubin.kernel.settings import LiveSettings
 from rubin.kernel.symbols import Symbols
 from rubin.model.batch import FlowBatch, Lost, empty
@@ -128,6 +129,10 @@ class Live:
     def _take(self, lost: tuple[Lost, ...] = ()) -> FlowBatch | None:
         """The next flows; losses ride on them, or alone; None where there is neither."""
         records = self._ring.peek(_MOST_ROWS)
+        if not self._ending.is_set() and (count := settled(records, time.monotonic_ns())) < len(records):
+            records = self._ring.peek(count) if count else records[:0]
+            if not count:
+                return empty(self._flows.tables, lost) if lost else None
         if not len(records):
             self._ring.advance()  # past records that were given up
             return empty(self._flows.tables, lost) if lost else None

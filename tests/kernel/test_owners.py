@@ -1,0 +1,110 @@
+"""Who is behind a local socket: the process that serves, its executable, its cgroup, whom it asked for."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rubin.kernel import cgroups
+from rubin.model import addresses
+from rubin.model.batch import FlowBatch
+from rubin.model.enums import EventType, TracePoint
+from tests.kernel.live import HERE, watch
+
+
+def run(what: str, *arguments: str, prefix: tuple[str, ...] = ()) -> dict[str, object]:
+    """What a process of tests/kernel/serving.py says of its connections."""
+    command = [*prefix, sys.executable, str(HERE / "serving.py"), what, *arguments]
+    return dict(json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout))
+
+
+def of_ports(flows: FlowBatch, ports: set[int]) -> list[dict[str, int]]:
+    """Traces of connections from these ports: which end, by which process."""
+    flows = flows.take(flows["event_type"] == EventType.TRACE)
+    out = flows["trace_point"] == TracePoint.TO_STACK
+    found = []
+    for index, process in enumerate(flows.rows("process")):
+        pair = int(flows["source_port"][index]), int(flows["destination_port"][index])
+        mine = next((port for port in pair if port in ports), None)
+        if mine is not None:
+            client = (pair[0] == mine) == bool(out[index])
+            found.append({"port": mine, "client": client, "pid": process.pid})
+    return found
+
+
+@pytest.mark.parametrize("what", ["workers", "fork_each", "threads"])
+def test_a_connection_is_the_processs_that_serves_it(what: str) -> None:
+    with watch() as watching:
+        said = run(what)
+        flows = watching.end()
+    truth = {int(port): pid for port, pid in dict(said["served_by"]).items()}  # type: ignore[call-overload]
+    rows = of_ports(flows, set(truth))
+    wrong = [row for row in rows if row["pid"] and row["pid"] != (said["pid"] if row["client"] else truth[row["port"]])]
+    assert not wrong
+    known = [row for row in rows if row["pid"]]
+    assert len(known) >= 0.99 * len(rows)
+    assert {row["port"] for row in known if not row["client"]} == set(truth)
+
+
+def test_the_executable_of_a_process_that_has_gone_is_known() -> None:
+    with watch() as watching:
+        said = run("short", "20")
+        flows = watching.end()
+    rows = [process for process in flows.rows("process") if process.pid in set(said["pids"])]  # type: ignore[call-overload]
+    assert {process.pid for process in rows} == set(said["pids"])  # type: ignore[call-overload]
+    assert {process.command for process in rows} == {Path(sys.executable).name}
+    assert all(Path(process.executable).name.startswith("python") for process in rows)
+    assert {process.user for process in rows} == {"root"}
+
+
+@pytest.fixture(params=["v2", "v1"])
+def cgroup(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A folder for a cgroup of this run, not made yet; gone at the end."""
+    root = cgroups.mount() if request.param == "v2" else cgroups.mount_v1()
+    if not root:
+        pytest.skip("this machine has no v1 hierarchy of pids")
+    folder = Path(root) / f"rubin-test-{os.getpid()}"
+    yield folder
+    if folder.exists():
+        folder.rmdir()
+
+
+def test_the_cgroup_of_a_process_is_known_also_when_it_has_gone(cgroup: Path) -> None:
+    with watch() as watching:
+        cgroup.mkdir()
+        enter = ("sh", "-c", f'echo $$ > {cgroup}/cgroup.procs && exec "$@"', "sh")
+        said = run("short", "1", prefix=enter)
+        cgroup.rmdir()
+        flows = watching.end()
+    paths = {process.cgroup for process in flows.rows("process") if process.pid in said["pids"]}  # type: ignore[operator]
+    assert paths == {f"/{cgroup.name}"}
+
+
+@pytest.mark.usefixtures("namespace")
+def test_where_nat_sends_a_connection_elsewhere_both_are_told() -> None:
+    chain = "type nat hook output priority -100; ip daddr 10.96.0.10 tcp dport 80 dnat to 127.0.0.1:8080"
+    for command in (
+        ("ip", "addr", "add", "10.96.0.99/32", "dev", "lo"),
+        ("ip", "route", "add", "10.96.0.10/32", "dev", "lo"),
+        ("nft", f"table ip n {{ chain out {{ {chain}\n }}\n }}\n"),
+    ):
+        subprocess.run(command, check=True)
+    with watch() as watching:
+        said = run("translated")
+        flows = watching.end()
+    flows = flows.take((flows["source_port"] == said["port"]) | (flows["destination_port"] == said["port"]))
+    asked = [row.translation for row in flows.rows("contents")]
+    talks = [
+        {addresses.text(*pair) for pair in ((high, low), (other_high, other_low))}
+        for high, low, other_high, other_low in zip(
+            *(flows[name] for name in ("source_high", "source_low", "destination_high", "destination_low")), strict=True
+        )
+    ]
+    of_client = [index for index, one in enumerate(asked) if one is not None]
+    assert len(of_client) >= 4
+    assert {(one.address, one.port) for one in asked if one is not None} == {("10.96.0.10", 80)}
+    assert all("127.0.0.1" in talks[index] and "10.96.0.10" not in talks[index] for index in of_client)
