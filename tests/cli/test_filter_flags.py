@@ -94,7 +94,14 @@ ALLOWED = [
     ("--node-label a=b", [F(node_labels=("a=b",))]),
     ("--cluster c", [F(source_cluster_name=("c",)), F(destination_cluster_name=("c",))]),
     ("--cel-expression _flow.verdict==Verdict.DROPPED", [F(cel_expression=("_flow.verdict==Verdict.DROPPED",))]),
-    ("--process curl --pid 7", [F(beyond=BeyondHubble(process=("curl",), pid=(7,)))]),
+    (
+        "--process curl --pid 7",
+        [
+            F(beyond=BeyondHubble(source_process=("curl",), source_pid=(7,))),
+            F(beyond=BeyondHubble(destination_process=("curl",), destination_pid=(7,))),
+        ],
+    ),
+    ("--from-image nginx", [F(beyond=BeyondHubble(source_image=("nginx",)))]),
 ]
 
 
@@ -185,7 +192,7 @@ def test_any_words_are_filters_or_a_usage_error(words: list[str]) -> None:
         assert len(deny) <= 2
 
 
-HUBBLES = [line for line, _ in ALLOWED if "--process" not in line]
+HUBBLES = [line for line, asked in ALLOWED if all(one.beyond == BeyondHubble() for one in asked)]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(HUBBLES)), max_size=4))

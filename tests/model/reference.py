@@ -1,7 +1,7 @@
 """Hubble's filter rules once more, one flow at a time and as plainly as they can be said: the measure for the masks."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any
 from uuid import UUID
@@ -9,8 +9,8 @@ from uuid import UUID
 from rubin.model import addresses
 from rubin.model.batch import FlowBatch
 from rubin.model.columns import COLUMNS
-from rubin.model.enums import Verdict
-from rubin.model.filter import FlowFilter
+from rubin.model.enums import TracePoint, Verdict
+from rubin.model.filter import BeyondHubble, FlowFilter
 
 Flow = dict[str, Any]
 
@@ -46,12 +46,34 @@ def passes(flow: Flow, asked: FlowFilter) -> bool:
             return False
     process, beyond = flow["process"], asked.beyond
     return (
-        (not beyond.process or (process.pid != 0 and process.command in beyond.process))
-        and (not beyond.pid or (process.pid != 0 and process.pid in beyond.pid))
-        and (not beyond.uid or (process.pid != 0 and process.uid in beyond.uid))
+        all(_local(flow, side, beyond) for side in ("source", "destination"))
         and (not beyond.cgroup or any((process.cgroup + "/").startswith(path + "/") for path in beyond.cgroup))
         and (not beyond.kernel_drop_reason or flow["kernel_drop_reason"] in beyond.kernel_drop_reason)
         and (not beyond.tcp_event or flow["tcp_event"] in beyond.tcp_event)
+    )
+
+
+def _local(flow: Flow, side: str, beyond: BeyondHubble) -> bool:
+    """What is asked of the process and the container on a side."""
+    point, way = (TracePoint.TO_STACK, 2) if side == "source" else (TracePoint.TO_ENDPOINT, 1)
+    here = flow["trace_point"] == point or (flow["trace_point"] == 0 and flow["traffic_direction"] == way)
+    process, endpoint = flow["process"], flow[f"{side}_endpoint"]
+    known, container = here and process.pid != 0, endpoint.container
+    names = {process.command, process.executable, process.executable.split("/")[-1]}
+    last = container.image.split("/")[-1]
+    images = {container.image, container.image.removesuffix(last) + last.split(":")[0], last, last.split(":")[0]}
+
+    def holds(name: str, test: Callable[[Any], bool]) -> bool:
+        values = getattr(beyond, f"{side}_{name}")
+        return not values or any(map(test, values))
+
+    return (
+        holds("process", lambda value: known and value in names)
+        and holds("pid", lambda value: known and value == process.pid)
+        and holds("user", lambda value: known and value in (process.user, str(process.uid)))
+        and holds("container", lambda v: bool(container.id) and (v == container.name or container.id.startswith(v)))
+        and holds("image", lambda value: bool(container.image) and value in images)
+        and holds("unit", lambda value: bool(endpoint.unit) and endpoint.unit in (value, f"{value}.service"))
     )
 
 

@@ -26,7 +26,7 @@ HUBBLES = {
 
 def test_every_filter_flag_of_hubble_is_there():
     assert set(FLAGS) >= HUBBLES
-    assert set(FLAGS) - HUBBLES - {field.flag for field in FIELDS if field.beyond} == {"dns-query"}
+    assert set(FLAGS) - HUBBLES - {name for name, flag in FLAGS.items() if flag.field.beyond} == {"dns-query"}
 
 
 def test_every_field_of_the_filter_can_be_asked_by_a_flag():

@@ -16,7 +16,7 @@ from rubin.model.filter import BeyondHubble, Filters, FlowFilter
 from rubin.model.judgement import Cel
 from rubin.model.meanings import BEYOND_HUBBLE, MEANINGS
 from rubin.model.predicates import Mask, Rows
-from rubin.model.tables import DNS, HTTP, Contents, Endpoint, Link, Process, Service, Tables, Workload
+from rubin.model.tables import DNS, HTTP, Container, Contents, Endpoint, Link, Process, Service, Tables, Workload
 from tests.flows import flows, generate
 from tests.model.reference import flows_of, wanted
 
@@ -52,6 +52,13 @@ endpoints = st.builds(
     ).map(tuple),
     names=st.lists(st.sampled_from(NAMES), max_size=2).map(tuple),
     service=st.builds(Service, st.sampled_from(["", "web"]), st.sampled_from(NAMESPACES)),
+    container=st.builds(
+        Container,
+        st.sampled_from(["", "abcd"]),
+        st.sampled_from(["", "web"]),
+        st.sampled_from(["", "docker.io/library/nginx:1.25", "nginx"]),
+    ),
+    unit=st.sampled_from(["", "nginx.service", "a.scope"]),
 )
 contents = st.builds(
     Contents,
@@ -74,6 +81,8 @@ processes = st.builds(
     command=st.sampled_from(["", "curl", "nginx"]),
     uid=st.sampled_from([-1, 0, 1000]),
     cgroup=st.sampled_from(["", "/a", "/a/b", "/ab"]),
+    executable=st.sampled_from(["", "/usr/bin/python3"]),
+    user=st.sampled_from(["", "root"]),
 )
 
 
@@ -117,6 +126,7 @@ def batches(draw: st.DrawFn) -> FlowBatch:
         "event_type": some(0, 1, 4, 129),
         "event_sub_type": some(0, 3, 133),
         "traffic_direction": some(0, 1, 2),
+        "trace_point": some(0, 3, 101, 11),
         "is_reply": some(-1, 0, 1),
         "ip_version": some(0, 1, 2),
         "source_high": source[:, 0],
@@ -181,9 +191,18 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "encrypted": some_of([True, False]),
 }
 BEYOND: dict[str, st.SearchStrategy[Any]] = {
-    "process": some_of(["curl", ""]),
-    "pid": some_of([0, 1, 42]),
-    "uid": some_of([0, 1000]),
+    **{
+        f"{side}_{name}": values
+        for side in ("source", "destination")
+        for name, values in {
+            "process": some_of(["curl", "/usr/bin/python3", "python3", ""]),
+            "pid": some_of([0, 1, 42]),
+            "user": some_of(["root", "0", "1000"]),
+            "container": some_of(["web", "abc", "abcd"]),
+            "image": some_of(["nginx", "nginx:1.25", "docker.io/library/nginx", "docker.io/library/nginx:1.25"]),
+            "unit": some_of(["nginx", "nginx.service", "a.scope"]),
+        }.items()
+    },
     "cgroup": some_of(["/a", "/a/b"]),
     "kernel_drop_reason": some_of(["NETFILTER_DROP", ""]),
     "tcp_event": some_of([0, 1, 2]),

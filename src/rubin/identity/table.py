@@ -22,8 +22,9 @@ from rubin.identity.scopes import Namespaces, Scopes
 from rubin.identity.services import Services
 from rubin.model.addresses import pair
 from rubin.model.batch import FlowBatch
-from rubin.model.enums import Direction, TracePoint
+from rubin.model.enums import TracePoint
 from rubin.model.lookup import Lookup
+from rubin.model.points import at_socket
 from rubin.model.tables import Endpoint, Link
 
 I64 = npt.NDArray[np.int64]
@@ -125,7 +126,7 @@ class Names:
         if "process" in batch:
             ends = self._scopes.ends(batch.tables, batch["process"])
             for side, part in parts.items():
-                _override(part, _at_socket(batch, side), ends)
+                _override(part, at_socket(batch, side), ends)
         if self._linked:
             links = self._of_link(batch.tables)[batch["link"]].astype(np.int64)
             for side, part in parts.items():
@@ -191,25 +192,10 @@ def _among(codes: npt.NDArray[np.uint32], wanted: Sequence[int]) -> Mask:
     return found
 
 
-# The point at which a side's socket sees a packet; a drop has no point, but a direction.
-_SOCKETS = {
-    "source": (TracePoint.TO_STACK, Direction.EGRESS),
-    "destination": (TracePoint.TO_ENDPOINT, Direction.INGRESS),
-}
-
-
 def _override(numbers: I64, rows: Mask, better: I64) -> None:
     """Put better numbers in where there are any."""
     rows &= better > 0
     numbers[rows] = better[rows]
-
-
-def _at_socket(batch: FlowBatch, side: str) -> Mask:
-    """(n,) bool: rows seen at the socket of this side."""
-    point, way = _SOCKETS[side]
-    points = batch["trace_point"]
-    at_drop = (points == TracePoint.UNKNOWN_POINT) & (batch["traffic_direction"] == way)
-    return np.asarray((points == point) | at_drop, np.bool_)
 
 
 def _at_interface(batch: FlowBatch, side: str) -> Mask:

@@ -130,12 +130,18 @@ FIELDS: tuple[Field, ...] = (
     Field("cel-expression", ("cel_expression",), "EXPRESSION", parse.filled("CEL expression"), help=
           "flows for which this CEL expression holds, as in _flow.verdict == Verdict.DROPPED"),
     # What Hubble's messages cannot ask:
-    Field("process", ("process",), "COMMAND", parse.filled("process"), beyond=True, help=
-          "flows of local processes with this command name"),
-    Field("pid", ("pid",), "PID", parse.number("pid"), beyond=True, help=
-          "flows of the local process with this number"),
-    Field("uid", ("uid",), "UID", parse.number("uid"), beyond=True, help=
-          "flows of local processes of this user"),
+    Field("process", _both("process"), "COMMAND", parse.filled("process"), beyond=True, help=
+          "flows {way} local processes with this command name or executable"),
+    Field("pid", _both("pid"), "PID", parse.number("pid"), beyond=True, help=
+          "flows {way} the local process with this number"),
+    Field("user", _both("user"), "USER", parse.filled("user"), beyond=True, help=
+          "flows {way} local processes of this user, a name or number"),
+    Field("container", _both("container"), "NAME|ID", parse.filled("container"), beyond=True, help=
+          "flows {way} the local container with this name, or whose id begins so"),
+    Field("image", _both("image"), "IMAGE", parse.filled("image"), beyond=True, help=
+          "flows {way} local containers of this image: nginx, nginx:1.25 or all of its name"),
+    Field("unit", _both("unit"), "UNIT", parse.filled("unit"), beyond=True, help=
+          "flows {way} the local systemd unit: nginx or nginx.service"),
     Field("cgroup", ("cgroup",), "PATH", parse.filled("cgroup"), beyond=True, help=
           "flows of local processes in this cgroup or below it"),
     Field("kernel-drop-reason", ("kernel_drop_reason",), "REASON", parse.filled("drop reason"), beyond=True, help=

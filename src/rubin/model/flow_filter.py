@@ -12,10 +12,23 @@ class BeyondHubble:
     As in `FlowFilter`: fields are joined by AND, the values of one by OR, () is no constraint.
     """
 
-    process: tuple[str, ...] = ()
-    """Command name of the local socket's owner, exact."""
-    pid: tuple[int, ...] = ()
-    uid: tuple[int, ...] = ()
+    source_process: tuple[str, ...] = ()
+    """Command or executable's file name or path of the local socket's owner, where that is the source; exact."""
+    destination_process: tuple[str, ...] = ()
+    source_pid: tuple[int, ...] = ()
+    destination_pid: tuple[int, ...] = ()
+    source_user: tuple[str, ...] = ()
+    """Name or number."""
+    destination_user: tuple[str, ...] = ()
+    source_container: tuple[str, ...] = ()
+    """Name, or the beginning of the id."""
+    destination_container: tuple[str, ...] = ()
+    source_image: tuple[str, ...] = ()
+    """As its runtime writes it, or without registry, path or tag: `docker.io/library/nginx:1.25`, `nginx`."""
+    destination_image: tuple[str, ...] = ()
+    source_unit: tuple[str, ...] = ()
+    """systemd's unit, with or without `.service`."""
+    destination_unit: tuple[str, ...] = ()
     cgroup: tuple[str, ...] = ()
     """Path of the cgroup: that one and all below it."""
     kernel_drop_reason: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from rubin.model.predicates import (
     dropped_for,
     endpoint,
     event_types,
+    local,
     one_of,
     ports,
     protocols,
@@ -217,8 +218,45 @@ def _node_name(values: tuple[str, ...]) -> Predicate:
     return Rows("node_name", (nodes(values),))
 
 
-def _process(test: Callable[[Process, tuple[Any, ...]], bool]) -> Meaning:
-    return lambda values: Rows("process", (lambda row: bool(row.pid) and test(row, values),))
+def _process(side: str, test: Callable[[Process, tuple[Any, ...]], bool]) -> Meaning:
+    return lambda values: local(side, lambda row: bool(row.pid) and test(row, values))
+
+
+def _runs(row: Process, values: tuple[str, ...]) -> bool:
+    return row.command in values or row.executable in values or row.executable.rpartition("/")[2] in values
+
+
+def _belongs(row: Process, values: tuple[str, ...]) -> bool:
+    return bool(row.user in values or (row.uid >= 0 and str(row.uid) in values))
+
+
+def _containers(side: str) -> Meaning:
+    def matches(row: Endpoint, values: tuple[str, ...]) -> bool:
+        of = row.container
+        return bool(of.id) and any(value == of.name or of.id.startswith(value) for value in values)
+
+    return lambda values: endpoint(side, lambda row: matches(row, values))
+
+
+def _images(side: str) -> Meaning:
+    return lambda values: endpoint(side, lambda row: not set(values).isdisjoint(_image_names(row.container.image)))
+
+
+def _image_names(image: str) -> tuple[str, ...]:
+    """The whole name, and what people call it: without registry and path, without tag or digest."""
+    if not image:
+        return ()
+    short = image.rpartition("/")[2]
+    plain = short.partition("@")[0].partition(":")[0]
+    return image, image[: len(image) - len(short)] + plain, short, plain
+
+
+def _units(side: str) -> Meaning:
+    def compile_(values: tuple[str, ...]) -> Predicate:
+        wanted = {*values, *(f"{value}.service" for value in values)}
+        return endpoint(side, lambda row: bool(row.unit) and row.unit in wanted)
+
+    return compile_
 
 
 def _cgroup(values: tuple[str, ...]) -> Predicate:
@@ -276,10 +314,16 @@ MEANINGS: dict[str, Meaning] = {
 }
 """By field of `filter.FlowFilter`, but for `cel_expression` and `beyond`."""
 
+_LOCAL: dict[str, Callable[[str], Meaning]] = {
+    "process": lambda side: _process(side, _runs),
+    "pid": lambda side: _process(side, lambda row, values: row.pid in values),
+    "user": lambda side: _process(side, _belongs),
+    "container": _containers,
+    "image": _images,
+    "unit": _units,
+}
 BEYOND_HUBBLE: dict[str, Meaning] = {
-    "process": _process(lambda row, values: row.command in values),
-    "pid": _process(lambda row, values: row.pid in values),
-    "uid": _process(lambda row, values: row.uid in values),
+    **{f"{side}_{name}": meaning(side) for side in ("source", "destination") for name, meaning in _LOCAL.items()},
     "cgroup": _cgroup,
     "kernel_drop_reason": _kernel_drop_reason,
     "tcp_event": lambda values: one_of("tcp_event", values),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from rubin.model import enums
 from rubin.model.batch import FlowBatch
 from rubin.model.columns import COLUMNS, DTYPES
+from rubin.model.points import at_socket
 from rubin.model.tables import Tables
 
 Mask = npt.NDArray[np.bool_]
@@ -115,6 +116,16 @@ def among(array: npt.NDArray[Any], wanted: Sequence[int]) -> Mask:
 def endpoint(side: str, test: RowTest) -> Rows:
     """Rows whose endpoint on a side passes; nobody known there is an empty one."""
     return Rows(f"{side}_endpoint", (test,))
+
+
+def local(side: str, test: RowTest) -> Predicate:
+    """Rows of a local socket on this side whose owner passes."""
+    rows = Rows("process", (test,))
+
+    def judge(batch: FlowBatch, left: Mask | None, /) -> Mask:
+        return rows(batch, left) & at_socket(batch, side)
+
+    return judge
 
 
 def addresses(side: str, contains: Callable[[npt.NDArray[Any], npt.NDArray[Any]], Mask]) -> Predicate:
