@@ -20,10 +20,14 @@ from rubin.api.listen import ListenSettings
 from rubin.api.selection import compiled
 from rubin.api.server import Server, ServerThread
 from rubin.errors import UsageError
+from rubin.identity.answers import Answers
 from rubin.identity.facts import Provider
+from rubin.identity.kubernetes import settings as kubernetes
+from rubin.identity.kubernetes.settings import KubernetesSettings
 from rubin.identity.local import Local
 from rubin.identity.static import Static
 from rubin.identity.table import Names
+from rubin.kernel import processes
 from rubin.metrics import http, own, sink
 from rubin.metrics.configuration import Configuration
 from rubin.metrics.dynamic import Dynamic
@@ -61,6 +65,8 @@ class AgentSettings:
     metrics_server_tls_cert_file: str = ""
     metrics_server_tls_key_file: str = ""
     metrics_server_tls_client_ca_files: str = ""
+    kubeconfig: str = ""
+    """How to reach the Kubernetes API; where it is not given, as in a pod, then $KUBECONFIG."""
     names: str = ""
     """TOML file of names for addresses, networks, interfaces, cgroups and namespaces."""
     vantage: str = "sockets"
@@ -162,15 +168,15 @@ class Agent:
         counting = sink.Settings(settings.metrics, settings.metrics_series_limit)
         self.metrics = sink.Metrics(counting, Configuration() if dynamic else None)
         self._dynamic = Dynamic(Path(dynamic), self.metrics, _select) if dynamic else None
-        static: list[Provider] = [Static(Path(settings.names))] if settings.names else []
-        self.names = Names([*static, Local()], gone=self.metrics.gone)
+        self.names = Names(_providers(settings), gone=self.metrics.gone)
         stack.callback(self.names.close)
         self.ring = Ring(settings.ring_capacity, lambda lost: self.metrics.note_lost((lost,)), self.names.again)
         self.live = Live(settings.of_live())
         stack.callback(self.live.close)
         self.exports = Exports(self.ring, settings.of_export(), settings.node)
         stack.callback(self.exports.close)
-        self.server = Server(self.ring, settings.of_listen(), settings.node, self.status)
+        answers = Answers(self.names, processes.living)
+        self.server = Server(self.ring, settings.of_listen(), settings.node, self.status, answers)
         thread = ServerThread(self.server)
         thread.start()
         stack.callback(thread.close)
@@ -230,6 +236,17 @@ class Agent:
 
     def _fills(self) -> Iterable[tuple[str, float]]:
         return [("kernel", self.live.status().ring_fill), ("flows", self.ring.held_flows / self.ring.capacity)]
+
+
+def _providers(settings: AgentSettings) -> list[Provider]:
+    """Who tells of names here: what was asked for, what this machine has."""
+    found: list[Provider] = [Static(Path(settings.names))] if settings.names else []
+    of_cluster = KubernetesSettings(settings.kubeconfig, settings.node_name, settings.cluster_name)
+    if kubernetes.found(of_cluster):
+        from rubin.identity.kubernetes.provider import Kubernetes  # msgspec and TLS: only where there is a cluster
+
+        found.append(Kubernetes(of_cluster))
+    return [*found, Local()]
 
 
 def _select(include: Sequence[Mapping[str, Any]], exclude: Sequence[Mapping[str, Any]]) -> sink.Select:

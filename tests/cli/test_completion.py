@@ -16,7 +16,7 @@ OFFERED = [
     ("rubin observe --not --verdict FORW", ["FORWARDED"]),
     ("rubin observe flows --color = al", ["always"]),
     ("rubin observe -t trace:to-e", ["trace:to-endpoint"]),
-    ("rubin list ", ["nodes", "namespaces"]),
+    ("rubin list ", ["nodes", "namespaces", "endpoints"]),
     ("rubin list nodes -o w", ["wide"]),
     ("rubin observe -o co", ["compact", "columns"]),
     ("rubin replay x --output w", ["wide"]),

@@ -38,6 +38,8 @@ PACKAGES: dict[str, dict[str, str]] = {
         "tcpdump": "tcpdump",
         "netcat-openbsd": "nc",
         "iptables": "iptables",
+        "kubernetes-client": "kubectl",
+        "systemd": "systemd-analyze",
         "util-linux": "setpriv",
     },
     "bench": {"iperf3": "iperf3", "wrk": "wrk", "softflowd": "softflowd", "tshark": "tshark"},

@@ -116,6 +116,15 @@ class Client:
         found: dict[str, Any] = json.loads(answer.json)
         return found
 
+    async def endpoints(self, who: str = "", time_ns: int = 0) -> list[dict[str, Any]]:
+        """Who our own agent says is there: all, or those that `who` names, now (0) or at a time."""
+        from rubin.wire.pb.rubin_pb2 import EndpointsRequest, EndpointsResponse
+
+        request = EndpointsRequest(who=who, time_ns=time_ns)
+        answer = await self._unary("/rubin.Columns/Endpoints", request, EndpointsResponse)
+        found: list[dict[str, Any]] = json.loads(answer.json)
+        return found
+
     def agent_events(self, request: pb.GetAgentEventsRequest) -> AsyncIterator[pb.GetAgentEventsResponse]:
         """GetAgentEvents, as they come."""
         return self._stream(_OBSERVER + "GetAgentEvents", request, pb.GetAgentEventsResponse)

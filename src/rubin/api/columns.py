@@ -16,23 +16,38 @@ from rubin.api.wakes import Wakes
 from rubin.store.ring import Ring
 from rubin.wire import frames
 from rubin.wire.pb.observer_pb2 import GetFlowsRequest
-from rubin.wire.pb.rubin_pb2 import ColumnFrame, StatusRequest, StatusResponse
+from rubin.wire.pb.rubin_pb2 import (
+    ColumnFrame,
+    EndpointsRequest,
+    EndpointsResponse,
+    StatusRequest,
+    StatusResponse,
+)
 
 SERVICE = "rubin.Columns"
 _ROWS = 16_384  # each frame carries the table rows that it uses, so larger ones share more
 
 
 class Columns:
-    """Answers from a ring; `status` gives what `rubin status` prints beyond Hubble's numbers."""
+    """Answers from a ring; `status` and `endpoints` give what `rubin status` and `rubin get` print."""
 
-    def __init__(self, ring: Ring, wakes: Wakes, node_name: str, status: Callable[[], Mapping[str, Any]]) -> None:
-        self._ring, self._wakes, self._node_name, self._status = ring, wakes, node_name, status
+    def __init__(
+        self,
+        ring: Ring,
+        wakes: Wakes,
+        node_name: str,
+        status: Callable[[], Mapping[str, Any]],
+        endpoints: Callable[[str, int], list[Any]],
+    ) -> None:
+        self._ring, self._wakes, self._node_name = ring, wakes, node_name
+        self._status, self._endpoints = status, endpoints
 
     def service(self) -> Service:
         """The methods of `proto/rubin.proto`."""
         methods = {
             "GetFlows": streaming(self.get_flows, GetFlowsRequest, ColumnFrame),
             "Status": unary(self.status, StatusRequest, StatusResponse),
+            "Endpoints": unary(self.endpoints, EndpointsRequest, EndpointsResponse),
         }
         return Service(SERVICE, methods)
 
@@ -50,6 +65,10 @@ class Columns:
     async def status(self, _request: StatusRequest) -> StatusResponse:
         """One JSON object."""
         return StatusResponse(json=json.dumps(self._status()))
+
+    async def endpoints(self, request: EndpointsRequest) -> EndpointsResponse:
+        """A list of JSON objects."""
+        return EndpointsResponse(json=json.dumps(self._endpoints(request.who, request.time_ns)))
 
 
 def _message(frame: bytes) -> bytes:

@@ -42,10 +42,11 @@ class Server:
         settings: ListenSettings | None = None,
         node_name: str = "",
         status: Callable[[], Mapping[str, Any]] = dict,
+        endpoints: Callable[[str, int], list[Any]] = lambda _who, _time_ns: [],
     ) -> None:
         self.settings = settings or ListenSettings()
         self.address = ""
-        self._ring, self._status = ring, status
+        self._ring, self._status, self._endpoints = ring, status, endpoints
         self._node_name = node_name or socket.gethostname()
         self._servers: list[GRPCServer] = []
         self._socket_inode = 0
@@ -57,7 +58,7 @@ class Server:
         self.notifications = Notifications(self._node_name)
         self._wakes = Wakes(self._ring)
         self._observer = Observer(self._ring, self._wakes, self.notifications, self._node_name)
-        columns = Columns(self._ring, self._wakes, self._node_name, self._status)
+        columns = Columns(self._ring, self._wakes, self._node_name, self._status, self._endpoints)
         peer = peer_service(self._node_name, reachable(self.address), self._tls is not None)
         served = [self._observer.service(), peer, health_service(), columns.service()]
         for listener in listeners:

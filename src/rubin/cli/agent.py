@@ -79,6 +79,12 @@ _FLAGS = (
     ),
     Flag("monitor-aggregation-interval", "How often a busy connection is told anyway.", group=_SEE, metavar="DURATION"),
     Flag(
+        "kubeconfig",
+        "How to reach the Kubernetes API; in a pod it is found.",
+        group=_SEE,
+        metavar="FILE",
+    ),
+    Flag(
         "names",
         "Names of addresses, networks, interfaces, cgroups and network namespaces, TOML.",
         group=_SEE,

@@ -1,4 +1,4 @@
-"""`rubin list nodes` and `rubin list namespaces`."""
+"""`rubin list nodes`, `rubin list namespaces` and `rubin list endpoints`."""
 
 from rubin.cli.command import Arguments, Command
 from rubin.cli.flags import Flag
@@ -17,7 +17,10 @@ def command() -> Command:
     namespaces = Command(
         "namespaces", "List the namespaces seen in the last hour", flags, run_namespaces, aliases=("namespace", "ns")
     )
-    return Command("list", "List namespaces and nodes", flags, commands=(nodes, namespaces))
+    endpoints = Command(
+        "endpoints", "List who is known: pods, containers, services, hosts", flags, run_endpoints, aliases=("endpoint",)
+    )
+    return Command("list", "List namespaces, nodes and endpoints", flags, commands=(nodes, namespaces, endpoints))
 
 
 def run_nodes(arguments: Arguments) -> int:
@@ -43,4 +46,14 @@ def run_namespaces(arguments: Arguments) -> int:
     from rubin.cli.server import ask
 
     write(namespaces(ask(arguments, lambda client: client.namespaces()), arguments["output"]))
+    return 0
+
+
+def run_endpoints(arguments: Arguments) -> int:
+    """Print all endpoints that the agent is told of, by namespace and name."""
+    from rubin.cli.output.endpoints import endpoints
+    from rubin.cli.output.stdout import write
+    from rubin.cli.server import ask
+
+    write(endpoints(ask(arguments, lambda client: client.endpoints()), arguments["output"]))
     return 0

@@ -14,7 +14,8 @@ from rubin.errors import RubinError, UsageError
 COMMANDS = {
     "observe": "Show flows and events, as they come or as they were",
     "status": "Show how the server is: flows, losses, what it costs, what the kernel offers",
-    "list": "List namespaces and nodes",
+    "list": "List namespaces, nodes and endpoints",
+    "get": "Say who has an address, identity, process or container, now or then",
     "watch": "Watch the nodes that a server knows",
     "agent": "Observe this machine: run the server that answers all other commands",
     "replay": "Show the flows of a capture file or of saved Hubble JSON",

@@ -25,7 +25,7 @@ from rubin.model.batch import FlowBatch
 from rubin.model.enums import TracePoint
 from rubin.model.lookup import Lookup
 from rubin.model.points import at_socket
-from rubin.model.tables import Endpoint, Link
+from rubin.model.tables import Endpoint, Link, Process, Tables
 
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -99,6 +99,13 @@ class Names:
         when = np.array([time.time_ns() if time_ns is None else time_ns])
         with self._lock:
             return self._endpoints[int(self._addresses.numbers(high, low, when)[0])]
+
+    def owner(self, process: Process) -> Endpoint:
+        """Who a process of this machine is; an empty endpoint where nothing is known."""
+        tables = Tables()
+        code = np.array([tables.processes.code(process)], np.uint32)
+        with self._lock:
+            return self._endpoints[int(self._scopes.ends(tables, code)[0])]
 
     def endpoints(self) -> list[tuple[Endpoint, list[Where], int]]:
         """All that providers tell of now: who, where, and since when (ns since the epoch, 0: always)."""

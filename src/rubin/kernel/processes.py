@@ -5,8 +5,10 @@ import pwd
 import struct
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 
 from rubin.kernel.maps import Map
+from rubin.model.tables import Process
 
 
 class Executables:
@@ -39,6 +41,21 @@ def _text(seen: Map | None, key: bytes) -> str:
     with suppress(OSError):
         return (seen.lookup(key) or b"").split(b"\0")[0].decode(errors="replace")
     return ""
+
+
+def living(pid: int) -> Process | None:
+    """A process of this machine as its sockets' flows would have it, None where it does not live."""
+    place = Path(f"/proc/{pid}")
+    try:
+        uid = place.stat().st_uid
+        command = (place / "comm").read_text().rstrip("\n")
+        netns = os.stat(place / "ns" / "net").st_ino
+        lines = [line.split(":", 2) for line in (place / "cgroup").read_text().splitlines()]
+    except OSError:
+        return None
+    paths = {kind: path for _, kind, path in lines if kind in ("", "pids")}
+    path = next((found for found in (paths.get(""), paths.get("pids")) if found and found != "/"), "/")
+    return Process(pid, command, uid, 0, path, 0, netns, executable=Executables(None).path(pid), user=user(uid))
 
 
 @lru_cache(1024)

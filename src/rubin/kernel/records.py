@@ -63,6 +63,4 @@ _MEMBERS = (
     ("pad", "(5,)u1", 179),
 )
 _NAMES, _FORMATS, _OFFSETS = zip(*_MEMBERS, strict=True)
-RECORD = np.dtype(
-    {"names": list(_NAMES), "formats": list(_FORMATS), "offsets": list(_OFFSETS), "itemsize": 184}
-)
+RECORD = np.dtype({"names": list(_NAMES), "formats": list(_FORMATS), "offsets": list(_OFFSETS), "itemsize": 184})

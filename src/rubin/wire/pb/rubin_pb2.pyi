@@ -54,6 +54,20 @@ class Beyond(_message.Message):
     blacklist: _containers.RepeatedCompositeFieldContainer[Beyond.Constraints]
     def __init__(self, whitelist: _Optional[_Iterable[_Union[Beyond.Constraints, _Mapping]]] = ..., blacklist: _Optional[_Iterable[_Union[Beyond.Constraints, _Mapping]]] = ...) -> None: ...
 
+class EndpointsRequest(_message.Message):
+    __slots__ = ("who", "time_ns")
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    TIME_NS_FIELD_NUMBER: _ClassVar[int]
+    who: str
+    time_ns: int
+    def __init__(self, who: _Optional[str] = ..., time_ns: _Optional[int] = ...) -> None: ...
+
+class EndpointsResponse(_message.Message):
+    __slots__ = ("json",)
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    json: str
+    def __init__(self, json: _Optional[str] = ...) -> None: ...
+
 class StatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
