@@ -9,7 +9,7 @@ import time
 
 from bench.figures import Figures
 
-GROUPS = ("kernel", "line", "api", "cli")
+GROUPS = ("kernel", "line", "api", "cli", "identity")
 
 
 def main() -> int:

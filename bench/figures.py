@@ -81,4 +81,10 @@ BARS: dict[str, tuple[str, float]] = {
     "cli_observe_s": ("<=", 0.4),
     "first_flow_s": ("<=", 2),
     "overload_unaccounted_flows": ("<=", 0),
+    "right_owner_percent": (">=", 99.9),
+    "wrong_owner_flows": ("<=", 0),
+    "identify_ns_per_flow": ("<=", 150),
+    "late_name_s": ("<=", 1),
+    "pods_50000_start_s": ("<=", 5),
+    "pods_50000_mb": ("<=", 200),
 }

@@ -7,8 +7,12 @@
 //   load tcp-bulk ADDRESS PORT SECONDS              bytes sent over one connection
 //   load tcp-short ADDRESS PORT SECONDS             connections made: 100 bytes each way, closed
 //   load tcp-pace ADDRESS PORT SECONDS RATE         the same at RATE connections a second
+//   load tcp-owners SECONDS RATE CGROUP...          RATE processes a second, in each cgroup in turn and in none ("-"):
+//                                                   each connects once and lives 5 ms; prints "PORT PID CGROUP" of each
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/sched.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -19,6 +23,8 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -213,6 +219,69 @@ static unsigned long long tcp_short(char **arg, double rate)
 	return made;
 }
 
+// A child that begins its life in a cgroup; -1: in its parent's.
+static pid_t spawn(int cgroup)
+{
+	struct clone_args how = { .exit_signal = SIGCHLD };
+
+	if (cgroup >= 0)
+		how.flags = CLONE_INTO_CGROUP, how.cgroup = cgroup;
+	return syscall(SYS_clone3, &how, sizeof(how));
+}
+
+static void own_one(struct sockaddr_in *peer, const char *home)
+{
+	struct sockaddr_in mine;
+	socklen_t size = sizeof(mine);
+	char line[512], message[MESSAGE] = { 0 };
+	int one = dial(peer);
+
+	if (write(one, message, MESSAGE) != MESSAGE || read(one, message, MESSAGE) != MESSAGE)
+		fail("exchange");
+	getsockname(one, (void *)&mine, &size);
+	usleep(5000);
+	close(one);
+	size = snprintf(line, sizeof(line), "%d %d %s\n", ntohs(mine.sin_port), getpid(), home);
+	if (write(1, line, size) != size)
+		_exit(1);
+	_exit(0);
+}
+
+// A server of its own on the loopback, and the short-lived clients.
+static void tcp_owners(int homes, char **arg)
+{
+	double seconds = atof(arg[0]), rate = atof(arg[1]), start = now(), early;
+	struct sockaddr_in peer = to("127.0.0.1", "7003");
+	char *port[] = { "7003" };
+	pid_t server = fork();
+	int cgroups[256];
+
+	if (!server) {
+		tcp_serve(port);
+		_exit(0);
+	}
+	for (int i = 0; i < homes; i++)
+		if ((cgroups[i] = open(arg[2 + i], O_RDONLY | O_DIRECTORY)) < 0)
+			fail(arg[2 + i]);
+	usleep(100000);
+	start = now();
+	for (int i = 0; i < seconds * rate; i++) {
+		int home = i % (homes + 1);
+
+		if (!spawn(home < homes ? cgroups[home] : -1))
+			own_one(&peer, home < homes ? arg[2 + home] : "-");
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		early = start + (i + 1) / rate - now();
+		if (early > 0)
+			usleep(early * 1e6);
+	}
+	usleep(50000);
+	kill(server, SIGTERM);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+}
+
 int main(int count, char **arg)
 {
 	const char *mode = count > 1 ? arg[1] : "";
@@ -235,6 +304,8 @@ int main(int count, char **arg)
 		done = tcp_short(arg + 2, 0);
 	else if (!strcmp(mode, "tcp-pace") && count == 6)
 		done = tcp_short(arg + 2, atof(arg[5]));
+	else if (!strcmp(mode, "tcp-owners") && count > 4 && count < 256)
+		return tcp_owners(count - 4, arg + 2), 0;
 	else
 		return fprintf(stderr, "load: see the head of bench/load.c\n"), 2;
 	printf("%llu\n", done);

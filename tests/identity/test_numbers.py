@@ -47,7 +47,7 @@ def test_who_lives_elsewhere_has_no_id():
 def test_an_identity_outlives_everything_around_it():
     identities = Identities()
     one, other = pod("a-1", "k8s:app=a"), pod("b", "k8s:app=b")
-    before = [identities.filled(each, True) for each in (one, other)][0]
+    before, _ = (identities.filled(each, True) for each in (one, other))
     identities.keep([one])
     assert identities.filled(one, True) == before
     assert Identities().filled(one, True) == before
