@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from rubin.metrics.configuration import Configuration, metric
 from rubin.metrics.options import IDENTIFIERS, LABELS
 from rubin.metrics.sink import Metrics, Settings
+from rubin.metrics.words import words
 from rubin.model.batch import FlowBatch
-from rubin.model.tables import DNS, HTTP, Contents, Endpoint, Tables, Workload
+from rubin.model.tables import DNS, HTTP, Container, Contents, Endpoint, Service, Tables, Workload
 from tests.metrics.hubble import RULES, counted
 from tests.metrics.pages import samples
 
@@ -60,11 +61,14 @@ def any_flows(seed: int, n: int, tables: Tables) -> FlowBatch:
     return FlowBatch({name: rng.choice(np.array(values), n) for name, values in _RANGES.items()}, tables)
 
 
-_chain = st.lists(st.sampled_from(IDENTIFIERS), min_size=1, max_size=3)
+_OURS = ("container", "image", "unit", "service")
+_HUBBLES = [name for name in IDENTIFIERS if name not in _OURS]
+_LABELS = [name for name in LABELS if not name.endswith(_OURS)]
+_chain = st.lists(st.sampled_from(_HUBBLES), min_size=1, max_size=3)
 _contexts = st.fixed_dictionaries(
     {},
     optional={
-        "labelsContext": st.lists(st.sampled_from(LABELS), min_size=1, unique=True),
+        "labelsContext": st.lists(st.sampled_from(_LABELS), min_size=1, unique=True),
         **{f"{side}{when}Context": _chain for side in ("source", "destination") for when in ("", "Egress", "Ingress")},
     },
 )
@@ -88,12 +92,12 @@ def test_it_counts_what_hubble_would(name, options, seed, flags):
 
 @pytest.mark.parametrize("name", RULES)
 def test_the_order_of_the_labels_is_hubbles(name):
-    options = {"labelsContext": list(reversed(LABELS)), "destinationContext": ["pod"], "sourceContext": ["pod"]}
+    options = {"labelsContext": list(reversed(_LABELS)), "destinationContext": ["pod"], "sourceContext": ["pod"]}
     metrics = serving(name, options)
     metrics.observe(any_flows(1, 500, Tables()))
     line = next(line for line in metrics.exposition().decode().splitlines() if line.startswith(RULES[name][0]))
     heads = [part.partition("=")[0] for part in line.partition("{")[2].split(",") if '="' in part]
-    context = [*LABELS, "source", "destination"]
+    context = [*_LABELS, "source", "destination"]
     own = [head for head in heads if head not in context]
     assert heads == ([*context, *own] if name == "drop" else [*own, *context])
 
@@ -118,3 +122,15 @@ def test_an_endpoint_that_its_tables_learn_later_is_known():
         metrics.observe(FlowBatch({"source_endpoint": np.array([code])}, tables))
     apps = {dict(labels)["source_app"] for labels in samples(metrics.exposition(), "hubble_flows_processed_total")}
     assert apps == {"a", "b", "c"}
+
+
+def test_containers_images_units_and_services_are_words_too():
+    shop = Endpoint(
+        namespace="default",
+        container=Container("c" * 64, "web", "nginx:1.25"),
+        unit="nginx.service",
+        service=Service("shop", "default"),
+    )
+    for name, value in zip(_OURS, ("web", "nginx:1.25", "nginx.service", "default/shop"), strict=True):
+        assert words(shop, ((name,),), "") == (value,)
+        assert words(Endpoint(), ((name,),), "") == ("",)

@@ -20,8 +20,16 @@ IDENTIFIERS = (
     "workload",
     "workload-name",
     "app",
+    "container",
+    "image",
+    "unit",
+    "service",
 )
-_SIDE_LABELS = ("ip", "pod", "namespace", "workload", "workload_kind", "app")
+"""Hubble's, and ours from `container` on."""
+_SIDE_LABELS = (
+    *("ip", "pod", "namespace", "workload", "workload_kind", "app"),
+    *("container", "image", "unit", "service"),
+)
 DIRECTION = "traffic_direction"
 LABELS = (*(f"source_{name}" for name in _SIDE_LABELS), *(f"destination_{name}" for name in _SIDE_LABELS), DIRECTION)
 """All labels of `labelsContext`, in the order in which they come out."""

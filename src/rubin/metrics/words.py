@@ -34,6 +34,11 @@ def _workload_name(endpoint: Endpoint) -> str:
     return endpoint.workloads[0].name if endpoint.workloads else ""
 
 
+def _service(endpoint: Endpoint) -> str:
+    service = endpoint.service
+    return f"{service.namespace}/{service.name}" if service.namespace and service.name else service.name
+
+
 def _workload_kind(endpoint: Endpoint) -> str:
     return endpoint.workloads[0].kind if endpoint.workloads else ""
 
@@ -49,6 +54,10 @@ WORDS: dict[str, Callable[[Endpoint], str]] = {
     "workload-name": _workload_name,
     "workload-kind": _workload_kind,
     "app": _app,
+    "container": lambda endpoint: endpoint.container.name,
+    "image": lambda endpoint: endpoint.container.image,
+    "unit": lambda endpoint: endpoint.unit,
+    "service": _service,
 }
 """All identifiers but `ip`, which is the packet's and not the endpoint's."""
 

@@ -13,7 +13,7 @@ from rubin.cli.output.terminal import clean
 from rubin.cli.output.units import BYTES, latency, scaled
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import TCPEvent
-from rubin.model.tables import Link, Process
+from rubin.model.tables import Contents, Link, Process
 
 _EVENTS = {
     TCPEvent.CONNECT: "connected",
@@ -34,6 +34,7 @@ def own_facts(batch: FlowBatch) -> Iterator[str]:
         _opened(batch),
         _events(batch),
         _resent(batch),
+        texts(batch["contents"], lambda code: asked(batch.tables.contents[code])),
         texts(batch["process"], lambda code: process(batch.tables.processes[code])),
         texts(batch["link"], lambda code: link(batch.tables.links[code])),
     )
@@ -53,16 +54,25 @@ def kernel_drop(batch: FlowBatch, row: int) -> str:
     return f"{reason} at {place}".lstrip() if place else reason
 
 
+def asked(of: Contents) -> str:
+    """`asked for 10.96.0.10:80`, where NAT had somebody else answer."""
+    if of.translation is None:
+        return ""
+    address, port = of.translation.address, of.translation.port
+    return f"asked for [{address}]:{port}" if ":" in address else f"asked for {address}:{port}"
+
+
 def owner(of: Process) -> str:
     """`curl/1234`; "" where it is not known."""
     return f"{of.command}/{of.pid}" if of.pid else of.command
 
 
 def process(of: Process) -> str:
-    """`curl/1234 uid 33 in cron.service`, a container's id cut to the 12 digits that its tools show."""
+    """`curl/1234 www-data in cron.service` (`uid 33` where it has no name), a container's id cut to the 12 digits that its tools show."""
     name = of.cgroup.rstrip("/").rpartition("/")[2]
     name = "" if name.partition(".")[0] == of.command else _CONTAINER_ID.sub(r"\1", name)
-    parts = (owner(of), f"uid {of.uid}" if of.uid > 0 else "", f"in {name}" if name else "")
+    user = of.user or f"uid {of.uid}"
+    parts = (owner(of), user if of.uid > 0 else "", f"in {name}" if name else "")
     return " ".join(filter(None, parts))
 
 
