@@ -15,7 +15,8 @@ def mount(mountinfo: str = _MOUNTS) -> str:
     """Where the cgroup2 hierarchy's root is mounted. Raises UnsupportedError where it is not.
 
     A mount of only a part of the hierarchy (a container's) has a root other than "/" and will not do,
-    since a program there sees that part only; it is taken where there is nothing better.
+    since a program there sees that part only; it is taken where there is nothing better. In a cgroup
+    namespace its own part has the root "/", and what lies above "/.." (cgroup_namespaces(7)).
     """
     found = sorted(_mounts(mountinfo, lambda kind, _: kind == "cgroup2"))
     if not found:
@@ -32,8 +33,8 @@ def mount_v1(mountinfo: str = _MOUNTS) -> str:
     return found[0][1] if found else ""
 
 
-def _mounts(mountinfo: str, fits: Callable[[str, str], bool]) -> Iterator[tuple[bool, str]]:
-    """(is a part only, mount point); fields by proc(5): ... root mount-point ... - type source options."""
+def _mounts(mountinfo: str, fits: Callable[[str, str], bool]) -> Iterator[tuple[int, str]]:
+    """(0: above all that is ours, 1: all, 2: a part; mount point); fields by proc(5): ... root mount-point ... - type source options."""
     with open(mountinfo) as file:
         for line in file:
             fields = line.split()
@@ -41,7 +42,8 @@ def _mounts(mountinfo: str, fits: Callable[[str, str], bool]) -> Iterator[tuple[
                 continue
             kind, _, options = (*fields[fields.index("-") + 1 :], "", "", "")[:3]
             if fits(kind, options):
-                yield fields[3] != "/", fields[4].encode().decode("unicode_escape")
+                extent = 0 if fields[3].startswith("/..") else 1 if fields[3] == "/" else 2
+                yield extent, fields[4].encode().decode("unicode_escape")
 
 
 class Cgroups:

@@ -54,6 +54,8 @@ def living(pid: int) -> Process | None:
     except OSError:
         return None
     paths = {kind: path for _, kind, path in lines if kind in ("", "pids")}
+    # in a cgroup namespace others' paths begin with "/.."; what follows names them all the same
+    paths = {kind: path.replace("/..", "") for kind, path in paths.items()}
     path = next((found for found in (paths.get(""), paths.get("pids")) if found and found != "/"), "/")
     return Process(pid, command, uid, 0, path, 0, netns, executable=Executables(None).path(pid), user=user(uid))
 
