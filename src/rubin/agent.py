@@ -21,10 +21,11 @@ from rubin.api.selection import compiled
 from rubin.api.server import Server, ServerThread
 from rubin.errors import UsageError
 from rubin.identity.answers import Answers
-from rubin.identity.facts import Provider
+from rubin.identity.facts import LabelsNode, Provider
 from rubin.identity.kubernetes import settings as kubernetes
 from rubin.identity.kubernetes.settings import KubernetesSettings
 from rubin.identity.local import Local
+from rubin.identity.node import NodeLabels
 from rubin.identity.static import Static
 from rubin.identity.table import Names
 from rubin.kernel import processes
@@ -168,7 +169,10 @@ class Agent:
         counting = sink.Settings(settings.metrics, settings.metrics_series_limit)
         self.metrics = sink.Metrics(counting, Configuration() if dynamic else None)
         self._dynamic = Dynamic(Path(dynamic), self.metrics, _select) if dynamic else None
-        self.names = Names(_providers(settings), gone=self.metrics.gone)
+        providers = _providers(settings)
+        self.names = Names(providers, gone=self.metrics.gone)
+        clusters = [one.node_labels for one in providers if isinstance(one, LabelsNode)]
+        self._stages = [("identify", self.names.identify), *(("node", NodeLabels(one).label) for one in clusters)]
         stack.callback(self.names.close)
         self.ring = Ring(settings.ring_capacity, lambda lost: self.metrics.note_lost((lost,)), self.names.again)
         self.live = Live(settings.of_live())
@@ -189,9 +193,8 @@ class Agent:
 
     def run(self) -> None:
         """The line, until the source ends."""
-        stages = [("identify", self.names.identify)]
         sinks = [("store", self.ring.append), ("metrics", self._count)]
-        pipeline.run(self.live, stages, sinks, self.account)
+        pipeline.run(self.live, self._stages, sinks, self.account)
 
     def _count(self, batch: FlowBatch) -> None:
         if self._dynamic:

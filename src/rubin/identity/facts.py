@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rubin.model.enums import Identity
 from rubin.model.tables import Endpoint
@@ -104,6 +104,14 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """End its thread and connections, if it has any."""
+
+
+@runtime_checkable
+class LabelsNode(Protocol):
+    """A provider that knows the labels of this node."""
+
+    def node_labels(self) -> tuple[str, ...]:
+        """`key=value`, sorted; () before they are known."""
 
 
 def reserved(identity: Identity, *more: Identity) -> Endpoint:
