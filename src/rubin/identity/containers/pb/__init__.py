@@ -1,0 +1,1 @@
+"""Messages made by tools/build_proto.py from proto/; not edited by hand."""

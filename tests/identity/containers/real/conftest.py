@@ -1,0 +1,21 @@
+"""Runtimes that are started once for all tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.identity.containers.real import daemons
+from tests.identity.containers.real.daemons import Daemon
+from tests.identity.containers.real.pods import Pods, pods
+
+
+@pytest.fixture(scope="session")
+def containerd() -> Iterator[Daemon]:
+    with daemons.containerd() as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def cluster(containerd: Daemon) -> Iterator[Pods]:
+    with pods(containerd) as made:
+        yield made
