@@ -21,6 +21,9 @@ from rubin.api.selection import compiled
 from rubin.api.server import Server, ServerThread
 from rubin.errors import UsageError
 from rubin.identity.answers import Answers
+from rubin.identity.containers.containerd import Containerd
+from rubin.identity.containers.cri import Cri
+from rubin.identity.containers.docker import Docker
 from rubin.identity.facts import LabelsNode, Provider
 from rubin.identity.kubernetes import settings as kubernetes
 from rubin.identity.kubernetes.settings import KubernetesSettings
@@ -68,6 +71,8 @@ class AgentSettings:
     metrics_server_tls_client_ca_files: str = ""
     kubeconfig: str = ""
     """How to reach the Kubernetes API; where it is not given, as in a pod, then $KUBECONFIG."""
+    container_runtimes: bool = True
+    """Ask containerd, CRI-O, Docker and Podman at their usual sockets, where they are, for names."""
     names: str = ""
     """TOML file of names for addresses, networks, interfaces, cgroups and namespaces."""
     vantage: str = "sockets"
@@ -249,6 +254,8 @@ def _providers(settings: AgentSettings) -> list[Provider]:
         from rubin.identity.kubernetes.provider import Kubernetes  # msgspec and TLS: only where there is a cluster
 
         found.append(Kubernetes(of_cluster))
+    if settings.container_runtimes:
+        found += [of(cluster=settings.cluster_name) for of in (Cri, Containerd, Docker)]
     return [*found, Local()]
 
 

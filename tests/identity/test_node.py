@@ -6,7 +6,8 @@ from tests.flows import flows
 
 
 def test_every_flow_has_the_labels_of_its_node_beside_what_it_carries():
-    tables, labels = Tables(), [()]
+    tables = Tables()
+    labels: list[tuple[str, ...]] = [()]
     stage = NodeLabels(lambda: labels[0])
     code = tables.contents.code(Contents(trace_id="abc"))
     batch = flows("src dst\n10.0.0.1 10.0.0.2\n10.0.0.1 10.0.0.2", tables)

@@ -70,7 +70,8 @@ def test_what_is_no_filter_is_refused(line: str) -> None:
 
 def test_what_hubble_cannot_ask_travels_beside() -> None:
     plain = FlowFilter(source_pod=("a",))
-    beyond = replace(plain, beyond=BeyondHubble(source_process=("curl",), destination_user=("0", "www"), source_pid=(7,), tcp_event=(1,)))
+    own = BeyondHubble(source_process=("curl",), destination_user=("0", "www"), source_pid=(7,), tcp_event=(1,))
+    beyond = replace(plain, beyond=own)
     for allow, deny in (([plain, beyond], []), ([], [beyond]), ([plain], [plain]), ([], [])):
         request = observer_pb2.GetFlowsRequest()
         filters.put_filters(request, allow, deny)

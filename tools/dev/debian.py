@@ -38,9 +38,17 @@ PACKAGES: dict[str, dict[str, str]] = {
         "tcpdump": "tcpdump",
         "netcat-openbsd": "nc",
         "iptables": "iptables",
-        "kubernetes-client": "kubectl",
-        "systemd": "systemd-analyze",
         "util-linux": "setpriv",
+    },
+    "deploy": {"kubernetes-client": "kubectl", "systemd": "systemd-analyze"},
+    "containers": {
+        "containerd": "containerd",
+        "runc": "runc",
+        "containernetworking-plugins": "/usr/lib/cni/ptp",
+        "podman": "podman",
+        "conmon": "conmon",
+        "docker.io": "dockerd",
+        "busybox-static": "/usr/share/doc/busybox-static",
     },
     "bench": {"iperf3": "iperf3", "wrk": "wrk", "softflowd": "softflowd", "tshark": "tshark"},
     "vm": {
@@ -53,7 +61,14 @@ PACKAGES: dict[str, dict[str, str]] = {
 }
 
 # Daemons that we start ourselves, with our own configuration, and never as services of the machine.
-SERVICES = {"nginx-light": "nginx", "prometheus": "prometheus", "softflowd": "softflowd"}
+SERVICES = {
+    "nginx-light": ("nginx",),
+    "prometheus": ("prometheus",),
+    "softflowd": ("softflowd",),
+    "containerd": ("containerd",),
+    "docker.io": ("docker", "docker.socket"),
+    "podman": ("podman", "podman.socket", "podman-restart"),
+}
 POLICY = Path("/usr/sbin/policy-rc.d")
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
@@ -123,4 +138,5 @@ def _no_services(packages: list[str]) -> Iterator[None]:
             POLICY.unlink(missing_ok=True)
     for package in packages:
         if package in SERVICES and shutil.which("systemctl"):
-            subprocess.run(["systemctl", "disable", "--quiet", SERVICES[package]], capture_output=True, check=False)
+            for unit in SERVICES[package]:
+                subprocess.run(["systemctl", "disable", "--quiet", unit], capture_output=True, check=False)

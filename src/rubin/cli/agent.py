@@ -79,6 +79,12 @@ _FLAGS = (
     ),
     Flag("monitor-aggregation-interval", "How often a busy connection is told anyway.", group=_SEE, metavar="DURATION"),
     Flag(
+        "container-runtimes",
+        "Ask containerd, CRI-O, Docker and Podman, where they are, for the names of containers.",
+        "yes",
+        group=_SEE,
+    ),
+    Flag(
         "kubeconfig",
         "How to reach the Kubernetes API; in a pod it is found.",
         group=_SEE,

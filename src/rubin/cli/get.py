@@ -33,9 +33,7 @@ def run(arguments: Arguments) -> int:
     from rubin.cli.times import moment_ns
 
     if not arguments.words:
-        raise UsageError(
-            "who is asked for is not said", "rubin get 10.0.0.1, or an identity, pid, pod or unit"
-        )
+        raise UsageError("who is asked for is not said", "rubin get 10.0.0.1, or an identity, pid, pod or unit")
     who = arguments.words[0]
     time_ns = moment_ns("at", arguments["at"], time.time_ns()) if arguments["at"] else 0
     found = ask(arguments, lambda client: client.endpoints(who, time_ns))

@@ -1,5 +1,6 @@
 """What providers tell."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -85,7 +86,7 @@ class Fact:
 
 
 Changes = Mapping[str, Sequence[Fact]]
-"""By a provider's own keys (a pod's UID, a container's id): all facts of the key as they are now; () when it has gone."""
+"""By a provider's own keys (a pod's UID, a container's id): all facts of the key as they are now; () if it has gone."""
 
 
 class Provider(Protocol):
@@ -123,6 +124,21 @@ HOST = reserved(Identity.HOST)
 WORLD = reserved(Identity.WORLD)
 """Always `reserved:world`: Hubble says `world-ipv4` and `world-ipv6` in dual-stack clusters only, and a
 question about the world should not depend on what addresses a machine happens to have."""
+
+
+# What Cilium leaves out by default (docs.cilium.io, "Limiting Identity-Relevant Labels"): labels that differ from
+# rollout to rollout or from pod to pod of a workload. Those with Cilium's own prefix are not a pod's to set.
+_LEFT_OUT = re.compile(
+    r"io\.kubernetes|kubernetes\.io|.*beta\.kubernetes\.io|k8s\.io|io\.cilium\.k8s\."
+    r"|pod-template-generation|pod-template-hash|controller-revision-hash|annotation.*|etcd_node"
+    r"|statefulset\.kubernetes\.io/pod-name|apps\.kubernetes\.io/pod-index|batch\.kubernetes\.io/job-completion-index"
+    r"|batch\.kubernetes\.io/controller-uid|controller-uid"
+)
+
+
+def relevant(labels: Mapping[str, str]) -> list[tuple[str, str]]:
+    """A pod's own labels without those that make no identity."""
+    return [(key, value) for key, value in labels.items() if not _LEFT_OUT.match(key)]
 
 
 def label_texts(labels: Sequence[tuple[str, str]]) -> tuple[str, ...]:

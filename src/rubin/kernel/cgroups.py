@@ -34,7 +34,10 @@ def mount_v1(mountinfo: str = _MOUNTS) -> str:
 
 
 def _mounts(mountinfo: str, fits: Callable[[str, str], bool]) -> Iterator[tuple[int, str]]:
-    """(0: above all that is ours, 1: all, 2: a part; mount point); fields by proc(5): ... root mount-point ... - type source options."""
+    """(0: above all that is ours, 1: all, 2: a part; mount point).
+
+    Fields by proc(5): ... root mount-point ... - type source options.
+    """
     with open(mountinfo) as file:
         for line in file:
             fields = line.split()

@@ -143,7 +143,8 @@ def _rest(value: Any) -> bytes:
 
 _CONTENTS: dict[str, Callable[[Any], Any]] = {
     "l7_type": _u31, "latency_ns": _u64, "http": _http, "dns": _dns, "trace_id": _text, "ip_trace_id": _u64,
-    "tunnel": _tunnel, "translation": _translation, "proxy_port": _u32, "summary": _text, "node_labels": _texts, "policy_log": _texts,
+    "tunnel": _tunnel, "translation": _translation, "proxy_port": _u32, "summary": _text, "node_labels": _texts,
+    "policy_log": _texts,
     "rest": _rest, **dict.fromkeys(_POLICIES, _policies),
 }  # fmt: skip
 

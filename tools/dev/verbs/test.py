@@ -1,4 +1,4 @@
-"""the tests [unit golden kernel end_to_end kernel_6.1 kernel_6.12] [-- pytest's arguments]; all tiers by default"""
+"""the tests [unit golden kernel containers end_to_end kernel_6.1 kernel_6.12] [-- pytest's arguments]; default all"""
 
 import os
 
@@ -6,7 +6,7 @@ from tools.dev import debian, environment, machine, setup, tiers
 from tools.dev.say import ROOT, Stop
 from tools.dev.tiers import Tier
 
-APART = ("golden", "kernel", "end_to_end")
+APART = ("golden", "kernel", "containers", "end_to_end")
 
 
 def main(arguments: list[str]) -> int:
@@ -15,7 +15,9 @@ def main(arguments: list[str]) -> int:
     chosen = [tier for tier in _tiers() if tier.name in names]
     if any(tier.root for tier in chosen):
         if os.geteuid() != 0:
-            raise Stop("the tiers kernel and end_to_end need root", "sudo ./dev test, or: ./dev test unit golden")
+            raise Stop(
+                "the tiers kernel, containers and end_to_end need root", "sudo ./dev test, or: ./dev test unit golden"
+            )
         machine.need_agent()
     setup.need("dev", *dict.fromkeys(group for tier in chosen for group in tier.packages))
     if any(tier.kernel for tier in chosen):
@@ -28,9 +30,10 @@ def _tiers() -> list[Tier]:
     """The quick ones first. A guest boots in 20 s and then runs about ten times slower than this machine."""
     world = ("world", "test")
     return [
-        Tier("unit", _unit_folders(), budget_s=240),
+        Tier("unit", _unit_folders(), budget_s=300, packages=("deploy",)),
         Tier("golden", _existing("golden"), budget_s=120),
         Tier("kernel", _existing("kernel"), budget_s=420, root=True, packages=world),
+        Tier("containers", _existing("containers"), budget_s=180, root=True, packages=(*world, "containers")),
         Tier("end_to_end", _existing("end_to_end"), budget_s=600, root=True, packages=world),
         Tier("kernel_6.1", _existing("kernel"), budget_s=900, root=True, packages=(*world, "vm"), kernel="6.1"),
         Tier("kernel_6.12", _existing("kernel"), budget_s=900, root=True, packages=(*world, "vm"), kernel="6.12"),

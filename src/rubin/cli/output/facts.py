@@ -68,7 +68,7 @@ def owner(of: Process) -> str:
 
 
 def process(of: Process) -> str:
-    """`curl/1234 www-data in cron.service` (`uid 33` where it has no name), a container's id cut to the 12 digits that its tools show."""
+    """`curl/1234 www-data in cron.service`, or `uid 33`; a container's id is cut to the 12 digits its tools show."""
     name = of.cgroup.rstrip("/").rpartition("/")[2]
     name = "" if name.partition(".")[0] == of.command else _CONTAINER_ID.sub(r"\1", name)
     user = of.user or f"uid {of.uid}"

@@ -7,7 +7,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import PurePosixPath
 
-from rubin.identity.facts import Address, NetworkNamespace, label_texts
+from rubin.identity.facts import Address, NetworkNamespace, label_texts, relevant
 from rubin.model.tables import Container, Endpoint, Workload
 
 Labels = Mapping[str, str]
@@ -24,19 +24,10 @@ _BOOKS = re.compile(
     r"|nerdctl/|com\.docker\.|desktop\.docker\.|(build-date|vcs-ref|vcs-type|vcs-url|maintainer)$"
 )
 
-# What Cilium leaves out of an identity by default (pkg/labelsfilter/filter.go)
-_NO_IDENTITY = re.compile(
-    r"io\.kubernetes|kubernetes\.io|.*beta\.kubernetes\.io|k8s\.io|io\.cilium\.k8s\."
-    r"|pod-template-generation|pod-template-hash|controller-revision-hash|annotation.*|etcd_node"
-    r"|statefulset\.kubernetes\.io/pod-name|apps\.kubernetes\.io/pod-index|batch\.kubernetes\.io/job-completion-index"
-    r"|batch\.kubernetes\.io/controller-uid"
-)
-
 
 def pod(name: str, namespace: str, labels: Labels, cluster: str) -> Endpoint:
     """A pod of Kubernetes, as far as its runtime knows it; `labels` are the pod's own."""
-    texts = [(key, value) for key, value in labels.items() if not _NO_IDENTITY.match(key)]
-    texts += [(f"{_POD}namespace", namespace), ("io.cilium.k8s.policy.cluster", cluster)]
+    texts = [*relevant(labels), (f"{_POD}namespace", namespace), ("io.cilium.k8s.policy.cluster", cluster)]
     return Endpoint(cluster_name=cluster, namespace=namespace, pod_name=name, labels=label_texts(texts))
 
 

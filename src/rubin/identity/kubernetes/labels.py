@@ -1,23 +1,13 @@
 """A pod's labels as Hubble shows them; pods with the same labels share them."""
 
-import re
 import sys
 from collections.abc import Mapping
 
-from rubin.identity.facts import label_texts
+from rubin.identity.facts import label_texts, relevant
 
 _OF_NAMESPACE = "io.cilium.k8s.namespace.labels."
 _OF_NAMESPACE_TEXT = f"k8s:{_OF_NAMESPACE}"
 _MOST_SHARED = 65_536
-
-# What Cilium leaves out by default (docs.cilium.io, "Limiting Identity-Relevant Labels"): labels that differ from
-# rollout to rollout or from pod to pod of a workload. Those with Cilium's own prefix are not a pod's to set.
-_LEFT_OUT = re.compile(
-    r"io\.kubernetes|kubernetes\.io|.*beta\.kubernetes\.io|k8s\.io|io\.cilium\.k8s\."
-    r"|pod-template-generation|pod-template-hash|controller-revision-hash|annotation.*|etcd_node"
-    r"|statefulset\.kubernetes\.io/pod-name|apps\.kubernetes\.io/pod-index|batch\.kubernetes\.io/job-completion-index"
-    r"|batch\.kubernetes\.io/controller-uid|controller-uid"
-)
 
 Own = tuple[tuple[str, str], ...]
 
@@ -40,8 +30,11 @@ class Labels:
         return made
 
     def _texts(self, own: Mapping[str, str], namespace: str, account: str) -> tuple[str, ...]:
-        kept = [(key, value) for key, value in own.items() if not _LEFT_OUT.match(key)]
-        kept += [("io.kubernetes.pod.namespace", namespace), ("io.cilium.k8s.policy.cluster", self._cluster)]
+        kept = [
+            *relevant(own),
+            ("io.kubernetes.pod.namespace", namespace),
+            ("io.cilium.k8s.policy.cluster", self._cluster),
+        ]
         if account:
             kept.append(("io.cilium.k8s.policy.serviceaccount", account))
         return label_texts(kept)

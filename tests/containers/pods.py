@@ -9,8 +9,8 @@ from google.protobuf.message import Message
 from rubin.identity.containers.pb import cri_pb2 as pb
 from rubin.identity.containers.trouble import Trouble
 from rubin.identity.containers.unary import Connection
-from tests.identity.containers.real import images
-from tests.identity.containers.real.daemons import NAMESPACE, Daemon
+from tests.containers import images
+from tests.containers.daemons import NAMESPACE, Daemon
 from tests.waiting import wait_for
 
 Reply = TypeVar("Reply", bound=Message)

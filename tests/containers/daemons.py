@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rubin.identity.containers.sockets import dial
-from tests.identity.containers.real import images
-from tests.identity.containers.real.apart import Place, apart
+from tests.containers import images
+from tests.containers.apart import Place, apart
 from tests.waiting import wait_for
 
 NAMESPACE = "rubin-containerd"

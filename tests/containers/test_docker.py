@@ -14,8 +14,8 @@ import pytest
 from rubin.identity.containers.docker import Docker
 from rubin.identity.facts import Address, ContainerCgroup, NetworkNamespace
 from rubin.model.tables import Container, Workload
-from tests.identity.containers.real import daemons, images
-from tests.identity.containers.real.daemons import SUBNET, SUBNET_6, Daemon
+from tests.containers import daemons, images
+from tests.containers.daemons import SUBNET, SUBNET_6, Daemon
 from tests.identity.containers.told import Told, told
 
 _COMPOSE = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}

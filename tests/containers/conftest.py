@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.identity.containers.real import daemons
-from tests.identity.containers.real.daemons import Daemon
-from tests.identity.containers.real.pods import Pods, pods
+from tests.containers import daemons
+from tests.containers.daemons import Daemon
+from tests.containers.pods import Pods, pods
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ from pathlib import Path
 from rubin.identity.containers.containerd import Containerd
 from rubin.identity.facts import Address, Cgroup, ContainerCgroup, NetworkNamespace
 from rubin.model.tables import Container, Workload
-from tests.identity.containers.real import images
-from tests.identity.containers.real.apart import ip
-from tests.identity.containers.real.daemons import NAMESPACE, Daemon, ctr
-from tests.identity.containers.real.pods import Pods
+from tests.containers import images
+from tests.containers.apart import ip
+from tests.containers.daemons import NAMESPACE, Daemon, ctr
+from tests.containers.pods import Pods
 from tests.identity.containers.told import Told, told
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from rubin.identity.containers.cri import Cri
 from rubin.identity.facts import Address, ContainerCgroup, NetworkNamespace, PodCgroup
 from rubin.model.tables import Container
-from tests.identity.containers.real import images
-from tests.identity.containers.real.daemons import Daemon, ctr
-from tests.identity.containers.real.pods import UID, Pods
+from tests.containers import images
+from tests.containers.daemons import Daemon, ctr
+from tests.containers.pods import UID, Pods
 from tests.identity.containers.told import told
 from tests.waiting import wait_for
 
