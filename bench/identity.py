@@ -8,7 +8,7 @@ import numpy as np
 
 from bench import pods, short_lived
 from bench.figures import Figures
-from rubin.identity.facts import Address, Changes, ContainerCgroup, Fact
+from rubin.identity.facts import Address, Changes, ContainerCgroup, Fact, Where
 from rubin.identity.table import Names
 from rubin.model.addresses import pair
 from rubin.model.batch import FlowBatch
@@ -50,7 +50,7 @@ class _Cluster:
 def _pod(number: int) -> list[Fact]:
     app = f"app-{number % 500}"
     who = Endpoint(namespace="default", labels=(f"k8s:app={app}",), pod_name=f"{app}-{number}", cluster_name="default")
-    where = [Address(_address(number)), *([ContainerCgroup(f"{number:064x}")] if number < 100 else [])]
+    where: list[Where] = [Address(_address(number)), *([ContainerCgroup(f"{number:064x}")] if number < 100 else [])]
     return [Fact(place, who, local=number < 100) for place in where]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from kubernetes_validate import utils as schemas  # type: ignore[import-untyped]
+from kubernetes_validate import utils as schemas
 
 from rubin.agent import AgentSettings
 from rubin.api.listen import host_and_port

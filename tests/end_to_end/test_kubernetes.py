@@ -41,8 +41,8 @@ def cgroup() -> Iterator[Path]:
     container = pod / objects.container_id("web")
     container.mkdir(parents=True)
     yield container
+    wait_for(lambda: not (container / "cgroup.procs").read_text(), "its processes to end", 10)
     for folder in (container, pod, pod.parent):
-        wait_for(lambda folder=folder: not (folder / "cgroup.procs").read_text(), "its processes to end", 10)
         folder.rmdir()
 
 

@@ -35,7 +35,8 @@ class World:
     """A table, its provider and its clock."""
 
     def __init__(self):
-        self.now, self.provider, self.gone = [0.0], Provider(), []
+        self.now, self.provider = [0.0], Provider()
+        self.gone: list[tuple[str, str]] = []
         self.names = Names(
             [self.provider], gone=lambda *pod: self.gone.append(pod), clock=lambda: self.now[0], namespaces=Namespaces()
         )

@@ -109,8 +109,9 @@ def translated() -> dict[str, object]:
 
 if __name__ == "__main__":
     what, rest = sys.argv[1], sys.argv[2:]
-    if what in ("workers", "fork_each", "threads"):
-        said = many({"workers": workers, "fork_each": fork_each, "threads": threads}[what])
+    servers = {"workers": workers, "fork_each": fork_each, "threads": threads}
+    if what in servers:
+        said = many(servers[what])
     else:
-        said = {"short": short, "translated": translated}[what](*map(int, rest))
+        said = short(int(rest[0])) if what == "short" else translated()
     print(json.dumps(said), flush=True)
