@@ -109,9 +109,12 @@ def translated() -> dict[str, object]:
 
 if __name__ == "__main__":
     what, rest = sys.argv[1], sys.argv[2:]
-    servers = {"workers": workers, "fork_each": fork_each, "threads": threads}
-    if what in servers:
-        said = many(servers[what])
-    else:
-        said = short(int(rest[0])) if what == "short" else translated()
+    kinds: dict[str, Callable[[], dict[str, object]]] = {
+        "workers": lambda: many(workers),
+        "fork_each": lambda: many(fork_each),
+        "threads": lambda: many(threads),
+        "short": lambda: short(int(rest[0])),
+        "translated": translated,
+    }
+    said = kinds[what]()
     print(json.dumps(said), flush=True)
