@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from rubin.errors import UnsupportedError
 
 _MOUNTS = "/proc/self/mountinfo"
+_MOST_PATHS = 65_536  # containers come and go; what is asked for again is found again
 V1 = 1 << 63
 """In an id: it is one of the v1 hierarchy of pids (bpf/owner.h)."""
 
@@ -73,6 +74,8 @@ class Cgroups:
                 self._paths.update((inode | mark, place) for inode, place in self._walk(root, "/"))
             path = self._paths.get(number, "")
         if path:
+            if len(self._paths) >= _MOST_PATHS:
+                self._paths.clear()
             self._paths[number] = path
         return path
 
