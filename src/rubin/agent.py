@@ -71,8 +71,8 @@ class AgentSettings:
     metrics_server_tls_client_ca_files: str = ""
     kubeconfig: str = ""
     """How to reach the Kubernetes API; where it is not given, as in a pod, then $KUBECONFIG."""
-    container_runtimes: bool = True
-    """Ask containerd, CRI-O, Docker and Podman at their usual sockets, where they are, for names."""
+    container_runtimes: tuple[str, ...] = ("auto",)
+    """Sockets of containerd, CRI-O, Docker and Podman to ask for names; "auto": the usual ones; (): none."""
     names: str = ""
     """TOML file of names for addresses, networks, interfaces, cgroups and namespaces."""
     vantage: str = "sockets"
@@ -254,9 +254,18 @@ def _providers(settings: AgentSettings) -> list[Provider]:
         from rubin.identity.kubernetes.provider import Kubernetes  # msgspec and TLS: only where there is a cluster
 
         found.append(Kubernetes(of_cluster))
-    if settings.container_runtimes:
-        found += [of(cluster=settings.cluster_name) for of in (Cri, Containerd, Docker)]
-    return [*found, Local()]
+    return [*found, *_runtimes(settings), Local()]
+
+
+def _runtimes(settings: AgentSettings) -> list[Provider]:
+    """Who asks container runtimes. A socket's name tells whether it speaks Docker's API, or containerd's and CRI."""
+    cluster = settings.cluster_name
+    if settings.container_runtimes == ("auto",):
+        return [of(cluster=cluster) for of in (Cri, Containerd, Docker)]
+    of_docker = [path for path in settings.container_runtimes if "docker" in path or "podman" in path]
+    others = [path for path in settings.container_runtimes if path not in of_docker]
+    found: list[Provider] = [Docker(of_docker, cluster)] if of_docker else []
+    return [*found, Cri(others, cluster), Containerd(others, cluster)] if others else found
 
 
 def _select(include: Sequence[Mapping[str, Any]], exclude: Sequence[Mapping[str, Any]]) -> sink.Select:

@@ -73,9 +73,23 @@ def test_on_a_plain_host_the_unit_or_the_process_is_the_name(command, cgroup, na
     assert (who.namespace, who.pod_name, who.identity, ",".join(who.labels)) == ("host", name, 1, labels)
 
 
-def test_a_process_in_a_network_namespace_of_its_own_is_not_the_host():
-    (who,) = World().identify(of_process(Process(1, "curl", cgroup="/", netns=1))).rows("source_endpoint")
-    assert (who.identity, who.labels) == (3, ("process:curl", "reserved:unmanaged"))
+def test_in_a_network_namespace_of_its_own_a_unit_is_not_the_host_and_a_process_who_has_its_address():
+    unit, process = Process(1, "a", cgroup="/system.slice/a.service", netns=1), Process(1, "curl", cgroup="/", netns=1)
+    world = World()
+    (who,) = world.identify(of_process(unit)).rows("source_endpoint")
+    assert (who.identity, who.labels) == (3, ("reserved:unmanaged", "unit:a.service"))
+    world.tell("pod", Fact(Address("10.0.0.1"), pod("a")))
+    assert source(world.identify(of_process(process))) == ["a"]
+
+
+def test_what_a_path_says_by_itself_gives_way_to_whoever_has_the_address():
+    world = World()
+    world.tell("host", Fact(Address("10.0.0.1"), HOST))
+    for process in (Process(1, "a", cgroup="/system.slice/a.service"), Process(1, "curl", cgroup="/")):
+        assert source(world.identify(of_process(process))) == [process.cgroup.rpartition("/")[2] or "curl"]
+    world.tell("pod", Fact(Address("10.0.0.1"), pod("a"), rank=100))
+    for path in ("/system.slice/a.service", "/", f"/docker/{CONTAINER}"):
+        assert source(world.identify(of_process(Process(1, "curl", cgroup=path)))) == ["a"]
 
 
 def test_nobody_known_leaves_the_side_to_its_address():

@@ -80,9 +80,10 @@ _FLAGS = (
     Flag("monitor-aggregation-interval", "How often a busy connection is told anyway.", group=_SEE, metavar="DURATION"),
     Flag(
         "container-runtimes",
-        "Ask containerd, CRI-O, Docker and Podman, where they are, for the names of containers.",
-        "yes",
+        "Sockets of containerd, CRI-O, Docker and Podman to ask for names; auto: the usual ones; '' for none.",
+        "list",
         group=_SEE,
+        metavar="SOCKET,...",
     ),
     Flag(
         "kubeconfig",

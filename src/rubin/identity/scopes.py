@@ -17,6 +17,7 @@ from rubin.model.lookup import Lookup
 from rubin.model.tables import Container, Endpoint, Process, Tables, Workload
 
 I64 = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 _UNMANAGED = reserved(Identity.UNMANAGED)
 _UNRESOLVED = -1
@@ -63,21 +64,23 @@ class Scopes:
         self._numbers: dict[Scope, int] = {Scope(): 0}
         self._at: dict[Where, set[int]] = {}
         self._ends: I64 = np.zeros(256, np.int64)
+        self._told_of: Mask = np.zeros(256, np.bool_)
         self._stale: set[int] = set()
         self._of_process: Lookup[Process] = Lookup("processes", self._scope)
 
     def __len__(self) -> int:
         return len(self._scopes)
 
-    def ends(self, tables: Tables, processes: npt.NDArray[np.uint32]) -> I64:
-        """(n,) int64: the endpoint number of each process of the batch's table, 0 where nothing is known."""
+    def ends(self, tables: Tables, processes: npt.NDArray[np.uint32]) -> tuple[I64, Mask]:
+        """(n,) int64: the endpoint number of each process of the batch's table, 0 where nothing is known; (n,) bool:
+        whether a provider tells of it. What a path or a command says by itself gives way to whoever has the address.
+        """
         scopes = self._of_process(tables)[processes]
         if self._stale:
             for number in self._stale:
-                self._ends[number] = self._decided(self._scopes[number])
+                self._ends[number], self._told_of[number] = self._decided(self._scopes[number])
             self._stale.clear()
-        found: I64 = self._ends[scopes]
-        return found
+        return self._ends[scopes], self._told_of[scopes]
 
     def note(self, places: Iterable[Where]) -> None:
         """The claims at these places have changed."""
@@ -104,17 +107,18 @@ class Scopes:
             self._scopes.append(scope)
             if number >= len(self._ends):
                 self._ends = np.concatenate([self._ends, np.zeros(len(self._ends), np.int64)])
+                self._told_of = np.concatenate([self._told_of, np.zeros(len(self._told_of), np.bool_)])
             for place in _places(scope):
                 self._at.setdefault(place, set()).add(number)
             self._stale.add(number)
         return number
 
-    def _decided(self, scope: Scope) -> int:
+    def _decided(self, scope: Scope) -> tuple[int, bool]:
         claim = self._claim(scope)
         if claim is not None:
-            return claim.number
+            return claim.number, True
         endpoint, told = self._by_itself(scope)
-        return self._endpoints.number(endpoint, True, provisional=not told) if endpoint else 0
+        return self._endpoints.number(endpoint, True, provisional=not told) if endpoint else 0, False
 
     def _claim(self, scope: Scope) -> Claim | None:
         """Of the highest rank; among equals the nearest cgroup, then the outermost container, then the namespace."""
@@ -136,10 +140,10 @@ class Scopes:
                 container = Container(id=place.id)
                 return Endpoint(identity=_UNMANAGED.identity, labels=labels, container=container), False
         unit = cgroup_paths.unit(scope.cgroup)
-        name = scope.command or unit
-        if not name:
-            return None, True
-        home = HOST if scope.netns in (0, self._namespaces.own) else _UNMANAGED
+        name, here = scope.command or unit, scope.netns in (0, self._namespaces.own)
+        if not name or not (here or unit):
+            return None, True  # in a network namespace of its own it is whoever has its address
+        home = HOST if here else _UNMANAGED
         words = [f"unit:{unit}"] if unit else []
         words += [f"process:{scope.command}"] if scope.command else []
         return (

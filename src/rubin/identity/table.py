@@ -17,7 +17,7 @@ import numpy.typing as npt
 from rubin.identity.addresses import Addresses
 from rubin.identity.book import Book
 from rubin.identity.endpoints import Endpoints
-from rubin.identity.facts import WORLD, Address, Interface, Network, Provider, ServicePort, Where
+from rubin.identity.facts import HOST, WORLD, Address, Interface, Network, Provider, ServicePort, Where
 from rubin.identity.scopes import Namespaces, Scopes
 from rubin.identity.services import Services
 from rubin.model.addresses import pair
@@ -59,6 +59,7 @@ class Names:
 
     def _begin(self) -> None:
         self._world = self._endpoints.number(WORLD, False, provisional=True)
+        self._host = self._endpoints.number(HOST, True)
         self._addresses = Addresses(self._book.claims, self._world)
         self._services = Services(self._book.claims, self._endpoints, self._addresses)
         self._linked = False
@@ -105,7 +106,7 @@ class Names:
         tables = Tables()
         code = np.array([tables.processes.code(process)], np.uint32)
         with self._lock:
-            return self._endpoints[int(self._scopes.ends(tables, code)[0])]
+            return self._endpoints[int(self._scopes.ends(tables, code)[0][0])]
 
     def endpoints(self) -> list[tuple[Endpoint, list[Where], int]]:
         """All that providers tell of now: who, where, and since when (ns since the epoch, 0: always)."""
@@ -131,9 +132,10 @@ class Names:
         self._services.add_ports(batch, numbers, high, low)
         parts = {"source": numbers[: len(batch)], "destination": numbers[len(batch) :]}
         if "process" in batch:
-            ends = self._scopes.ends(batch.tables, batch["process"])
+            ends, told = self._scopes.ends(batch.tables, batch["process"])
             for side, part in parts.items():
-                _override(part, at_socket(batch, side), ends)
+                nobodys = (part == self._host) | (part == self._world)
+                _override(part, at_socket(batch, side) & (told | nobodys), ends)
         if self._linked:
             links = self._of_link(batch.tables)[batch["link"]].astype(np.int64)
             for side, part in parts.items():
