@@ -128,7 +128,7 @@ class Names:
         # both sides in one go: what a look-up costs once counts in small batches
         high = np.concatenate([batch["source_high"], batch["destination_high"]])
         low = np.concatenate([batch["source_low"], batch["destination_low"]])
-        numbers = self._addresses.numbers(high, low, np.concatenate([batch["time_ns"], batch["time_ns"]]))
+        numbers = self._addresses.numbers(high, low, batch["time_ns"])
         self._services.add_ports(batch, numbers, high, low)
         parts = {"source": numbers[: len(batch)], "destination": numbers[len(batch) :]}
         if "process" in batch:
