@@ -39,8 +39,8 @@
  *  socket_entries      array                sockets, tcp, drops         struct entry, one cache line a connection
  *  socket_details      array                sockets, tcp, drops         struct details, same index
  *  closed              array                sockets, tcp, drops         u64: who opened connections that have closed
- *  executables         LRU hash             processes                   process -> path of what it executes
- *  cgroup_paths        LRU hash             processes                   cgroup's number -> its path
+ *  executables         array                processes                   by process: the path of what it executes
+ *  cgroup_paths        array                processes                   by cgroup: its path
  *  interface_entries   array                interfaces                  the same for the interface vantage
  *  interface_details   array                interfaces
  *  interfaces          hash                 interfaces                  ifindex -> enum interface_kind; absent: NETWORK

@@ -6,47 +6,52 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+#define EXECUTABLES 8192
+#define CGROUP_PATHS 2048
+
+/* Plain arrays in which a later one takes the place of an earlier: these programs run in the middle of
+ * fork, exec and mkdir, where no lock of a hash map has any business. */
 struct executable {
-	char path[128]; /* as it was asked for; longer ones are cut */
+	__u32 pid;
+	char path[124]; /* as it was asked for; longer ones are cut */
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
-	__type(key, __u32); /* process */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, EXECUTABLES);
+	__type(key, __u32); /* the process's number, its lowest bits */
 	__type(value, struct executable);
 } executables SEC(".maps");
 
 struct cgroup_path {
-	char path[256];
+	__u64 id; /* as in a record */
+	char path[248];
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, __u64); /* as in a record */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CGROUP_PATHS);
+	__type(key, __u32); /* the cgroup's number, its lowest bits */
 	__type(value, struct cgroup_path);
 } cgroup_paths SEC(".maps");
 
-/* Too large for the stack. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct cgroup_path);
-} scratch SEC(".maps");
+static __always_inline struct executable *executable_of(__u32 pid)
+{
+	__u32 place = pid & (EXECUTABLES - 1);
+
+	return bpf_map_lookup_elem(&executables, &place);
+}
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(rubin_exec, struct task_struct *task, int old_pid, struct linux_binprm *binary)
 {
-	__u32 pid = task->tgid, zero = 0;
-	void *room = bpf_map_lookup_elem(&scratch, &zero);
+	struct executable *own = executable_of(task->tgid);
 
-	if (!room)
+	if (!own)
 		return 0;
-	__builtin_memset(room, 0, sizeof(struct executable));
-	bpf_probe_read_kernel_str(room, sizeof(struct executable), binary->interp);
-	bpf_map_update_elem(&executables, &pid, room, BPF_ANY);
+	own->pid = 0;
+	bpf_probe_read_kernel_str(own->path, sizeof(own->path), binary->interp);
+	own->pid = task->tgid;
 	return 0;
 }
 
@@ -54,16 +59,15 @@ int BPF_PROG(rubin_exec, struct task_struct *task, int old_pid, struct linux_bin
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(rubin_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 from = parent->tgid, pid = child->tgid;
-	struct executable *executable;
+	struct executable *from = executable_of(parent->tgid), *own = executable_of(child->tgid);
 
-	if (child->pid != child->tgid)
+	if (child->pid != child->tgid || !from || !own || from == own)
 		return 0;
-	executable = bpf_map_lookup_elem(&executables, &from);
-	if (executable)
-		bpf_map_update_elem(&executables, &pid, executable, BPF_ANY);
-	else
-		bpf_map_delete_elem(&executables, &pid);
+	own->pid = 0;
+	if (from->pid != parent->tgid)
+		return 0;
+	__builtin_memcpy(own->path, from->path, sizeof(own->path));
+	own->pid = child->tgid;
 	return 0;
 }
 
@@ -71,10 +75,10 @@ SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(rubin_cgroup, struct cgroup *cgroup, const char *path)
 {
 	__u64 id = cgroup->kn->id;
-	__u32 zero = 0;
-	void *room = bpf_map_lookup_elem(&scratch, &zero);
+	__u32 place = id & (CGROUP_PATHS - 1);
+	struct cgroup_path *own = bpf_map_lookup_elem(&cgroup_paths, &place);
 
-	if (!room)
+	if (!own)
 		return 0;
 	if (cgroup->root->hierarchy_id) {
 		if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id) ||
@@ -82,8 +86,8 @@ int BPF_PROG(rubin_cgroup, struct cgroup *cgroup, const char *path)
 			return 0;
 		id |= CGROUP_V1;
 	}
-	__builtin_memset(room, 0, sizeof(struct cgroup_path));
-	bpf_probe_read_kernel_str(room, sizeof(struct cgroup_path), path);
-	bpf_map_update_elem(&cgroup_paths, &id, room, BPF_ANY);
+	own->id = 0;
+	bpf_probe_read_kernel_str(own->path, sizeof(own->path), path);
+	own->id = id;
 	return 0;
 }

@@ -21,7 +21,7 @@ class Executables:
         """The path, in the process's own view of the files."""
         with suppress(OSError):  # it has gone, or is a kernel thread
             return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
-        return _text(self._seen, struct.pack("=I", pid))
+        return _text(self._seen, pid, "=I")
 
 
 class CgroupPaths:
@@ -32,14 +32,17 @@ class CgroupPaths:
 
     def path(self, number: int) -> str:
         """The path from the root of its hierarchy."""
-        return _text(self._seen, struct.pack("=Q", number))
+        return _text(self._seen, number, "=Q")
 
 
-def _text(seen: Map | None, key: bytes) -> str:
+def _text(seen: Map | None, number: int, form: str) -> str:
+    """The text behind a number, where the place that its lowest bits name is its own."""
     if seen is None:
         return ""
     with suppress(OSError):
-        return (seen.lookup(key) or b"").split(b"\0")[0].decode(errors="replace")
+        value = seen.lookup(struct.pack("=I", number & seen.max_entries - 1)) or bytes(8)
+        if struct.unpack_from(form, value)[0] == number:
+            return value[struct.calcsize(form) :].split(b"\0")[0].decode(errors="replace")
     return ""
 
 
