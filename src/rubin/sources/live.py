@@ -157,7 +157,7 @@ class Live:
         self.probes.follow()  # also when there is too much to do to ever wait
         for sweep in self.probes.sweeps:
             sweep.step()
-        if self._windows % _MEASURE_EVERY_S == 0:
+        if self.settings.timed and self._windows % _MEASURE_EVERY_S == 0:
             self._timed = self._costs.begin()
         else:
             self._costs.end()
