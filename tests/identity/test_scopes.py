@@ -5,7 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from rubin.identity.facts import HOST, Address, ContainerCgroup, Fact, PodCgroup, ServicePort
+from rubin.identity.facts import HOST, Address, ContainerCgroup, Fact, NetworkNamespace, PodCgroup, ServicePort
+from rubin.identity.scopes import Namespaces
 from rubin.model.tables import Container, Contents, Endpoint, Process, Service, Tables, Translation
 from tests.flows import flows
 from tests.identity.worlds import World, of_process, pod, source
@@ -96,6 +97,25 @@ def test_nobody_known_leaves_the_side_to_its_address():
     world = World()
     world.tell("host", Fact(Address("10.0.0.1"), HOST))
     assert source(world.identify(of_process(Process()))) == ["reserved:host"]
+
+
+def test_a_network_namespace_is_looked_for_as_long_as_somebody_tells_of_it(monkeypatch):
+    looked: list[str] = []
+
+    def of_name(_, name):
+        looked.append(name)
+        return 77
+
+    monkeypatch.setattr(Namespaces, "of_name", of_name)
+    world, process = World(), Process(pid=7, command="sh", netns=77)
+    world.tell("pod", Fact(NetworkNamespace("cni-1"), pod("web")))
+    assert source(world.identify(of_process(process))) == ["web"]
+    world.tell("pod")
+    world.identify(of_process(process))
+    looked.clear()
+    world.now[0] += 60
+    world.identify(of_process(process))
+    assert looked == []
 
 
 def test_a_port_tells_the_service_beside_who_has_the_address():

@@ -26,10 +26,6 @@ class Addresses:
     def __init__(self, claims: Claims, rest: int) -> None:
         self._claims, self._rest = claims, rest
         self._groups: list[_Group] = []
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget all addresses; `note` tells of them again."""
         self._slots = Codes(_SLOTS)
         self._places: list[Address] = []
         self._number: I64 = np.full(1024, _NOBODY, np.int64)
@@ -45,9 +41,6 @@ class Addresses:
     def full(self) -> bool:
         """True where no further address is learned."""
         return len(self._learned) >= _LEARNED
-
-    def __len__(self) -> int:
-        return len(self._places)
 
     def set_networks(self, cidrs: Mapping[str, int]) -> None:
         """Endpoints of CIDRs."""

@@ -57,16 +57,13 @@ class Claims:
         """The claim to believe of a place that only ever is one's (a container's cgroup), now or before."""
         return max(self._at.get(where, ()), key=lambda claim: (claim.until_ns, *_weight(claim)), default=None)
 
-    def forget(self, before_ns: int) -> list[Where]:
-        """Drop claims that ended before; returns the places of which nothing is left."""
-        empty = []
+    def forget(self, before_ns: int) -> None:
+        """Drop claims that ended before."""
         for where, held in list(self._at.items()):
             if any(claim.until_ns < before_ns for claim in held):
                 self._at[where] = [claim for claim in held if claim.until_ns >= before_ns]
                 if not self._at[where]:
                     del self._at[where]
-                    empty.append(where)
-        return empty
 
     def numbers(self) -> Iterator[int]:
         """The endpoints' numbers of all claims."""

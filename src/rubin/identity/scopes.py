@@ -20,7 +20,6 @@ I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _UNMANAGED = reserved(Identity.UNMANAGED)
-_UNRESOLVED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +67,6 @@ class Scopes:
         self._stale: set[int] = set()
         self._of_process: Lookup[Process] = Lookup("processes", self._scope)
 
-    def __len__(self) -> int:
-        return len(self._scopes)
-
     def ends(self, tables: Tables, processes: npt.NDArray[np.uint32]) -> tuple[I64, Mask]:
         """(n,) int64: the endpoint number of each process of the batch's table, 0 where nothing is known; (n,) bool:
         whether a provider tells of it. What a path or a command says by itself gives way to whoever has the address.
@@ -86,7 +82,10 @@ class Scopes:
         """The claims at these places have changed."""
         for place in places:
             if isinstance(place, NetworkNamespace):
-                self._inodes[place] = self._namespaces.of_name(place.name)
+                if self._claims.now(place) is None:
+                    self._inodes.pop(place, None)
+                else:
+                    self._inodes[place] = self._namespaces.of_name(place.name)
                 self._stale.update(number for number, scope in enumerate(self._scopes) if scope.netns)
             self._stale.update(self._at.get(place, ()))
 
