@@ -13,8 +13,8 @@ from rubin.kernel.flows import Flows, Names, own_netns_cookie
 from rubin.kernel.records import RECORD, Kind
 from rubin.model import addresses
 from rubin.model.columns import COLUMNS
-from rubin.model.enums import Direction, DropReason, EventType, TCPEvent, TraceReason, Verdict
-from rubin.model.tables import Contents, Link, Process, Tables, Tunnel
+from rubin.model.enums import Direction, DropReason, EventType, TCPEvent, TracePoint, TraceReason, Verdict
+from rubin.model.tables import Contents, Link, Process, Tables, Translation, Tunnel
 from tests.kernel_unit.records import records
 
 DROPS = DropReasons(
@@ -192,6 +192,19 @@ def test_the_outer_headers_are_contents_of_encapsulated_packets_only() -> None:
     tunnel = Tunnel(1, "192.0.2.1", "2001:db8::1", 5, 4789, 77)
     assert batch.rows("contents")[:2] == [Contents(), Contents(tunnel=tunnel)]
     assert batch.rows("contents")[2].tunnel.vni == 78
+
+
+def test_at_a_socket_the_other_tuple_is_who_was_asked_for_and_as_whom() -> None:
+    asked = {"outer_destination": "10.96.0.10", "outer_destination_port": 80, "point": TracePoint.TO_STACK}
+    seen = {"outer_source": "10.0.0.1", "outer_source_port": 5}
+    back = {**asked, **seen, "point": TracePoint.TO_ENDPOINT}
+    batch = decoder().batch(
+        records(asked, {**asked, **seen}, {**back, "socket_cookie": 7}, back, {**asked, **seen, "kind": Kind.DROP}), 0
+    )
+    translated = Contents(translation=Translation("10.96.0.10", 80))
+    assert batch.rows("contents") == [*[translated] * 3, batch.rows("contents")[3], Contents()]
+    assert batch.rows("contents")[3].tunnel.destination == "10.96.0.10"
+    assert batch.rows("source_xlated") == ["", "10.0.0.1", "10.0.0.1", "", ""]
 
 
 def test_uuids_are_valid_and_no_two_are_the_same() -> None:

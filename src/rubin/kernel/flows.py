@@ -82,6 +82,7 @@ class Flows:
         strings, tables = self.tables.strings, self.tables
         self._owners = Rows(self._owner_code)
         self._outer = Rows(lambda record: tables.contents.code(_contents(record)))
+        self._sources = Rows(lambda record: strings.code(_address(record["outer_source"])))
         self._locations = Rows(lambda record: strings.code(self._names.function(int(record["location"]))))
         self._reasons = Rows(self._reason_code)
         self._node = self.tables.strings.code(self._names.node)
@@ -157,20 +158,15 @@ class Flows:
         changed = np.flatnonzero((records["outer_source_port"] > 0) & (records["kind"] != Kind.DROP))
         changed = changed[_at_socket(records[changed])]
         if len(changed):
+            asked = _chosen(records, changed)
             columns["source_xlated"] = np.zeros(len(records), np.uint32)
-            columns["source_xlated"][changed] = [
-                self.tables.strings.code(_address(source)) for source in records["outer_source"][changed]
-            ]
+            columns["source_xlated"][changed] = self._sources.codes(mix(*_words(asked["outer_source"])), asked)
         return columns
 
     def _other_tuples(self, records: Records) -> Array:
-        outer = (
-            np.ascontiguousarray(records["outer_source"]).view("<u8"),
-            np.ascontiguousarray(records["outer_destination"]).view("<u8"),
-        )
         ports = records["outer_source_port"].astype(np.uint64) << np.uint64(16) | records["outer_destination_port"]
-        keys = mix(outer[0][:, 0], outer[0][:, 1], outer[1][:, 0], outer[1][:, 1], ports, records["vni"])
-        return self._outer.codes(mix(keys, _at_socket(records)), records)
+        ends = *_words(records["outer_source"]), *_words(records["outer_destination"])
+        return self._outer.codes(mix(*ends, ports, records["vni"], _at_socket(records)), records)
 
     def _reason_code(self, record: Any) -> int:
         """The row of the kernel's name, and Hubble's reason in the upper half."""
@@ -227,6 +223,12 @@ def _halves(codes: npt.NDArray[np.int64]) -> tuple[Array, Array]:
 
 def _mac(raw: npt.NDArray[np.uint8]) -> str:
     return ":".join(f"{byte:02x}" for byte in raw.tolist()) if raw.any() else ""
+
+
+def _words(raw: npt.NDArray[np.uint8]) -> tuple[Array, Array]:
+    """The halves of (n, 16) bytes, to tell addresses apart by."""
+    both = np.ascontiguousarray(raw).view("<u8")
+    return both[:, 0], both[:, 1]
 
 
 def _address(raw: npt.NDArray[np.uint8]) -> str:
