@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench import world
+from bench import throughput, world
 from bench.figures import Figures
-from bench.loads import BY_NAME, LOADS, Load, rate
+from bench.loads import BY_NAME, LOADS, Load, traffic
 from bench.running import Running, agent
 from rubin.kernel import cgroups, syscall
 
@@ -20,17 +20,12 @@ _PACKET = {
     "sockets": ("rubin_socket_in", "rubin_socket_out"[:_NAME_BYTES]),
     "interfaces": ("rubin_ingress", "rubin_egress"),
 }
-_RATIOS = {"tcp_bulk": "tcp_bulk", "udp_1": "udp_pps", "tcp_short": "tcp_connections"}
 _CGROUP_SKB = 8
 _PASS = bytes.fromhex("b7000000010000009500000000000000")  # r0 = 1; exit
-_OTHERS = {
-    "softflowd": ("softflowd", "-d", "-i", world.NEAR_LINK, "-p", "{folder}/pid", "-c", "{folder}/ctl"),
-    "tshark": ("tshark", "-i", world.NEAR_LINK, "-q", "-z", "conv,ip", "-w", "/dev/null"),
-}
 
 
 def measure(figures: Figures, quick: bool = False) -> None:
-    """`kernel_ns.*`, `throughput_ratio.*`, `overload_*`, and other tools on the same traffic: `other.*`."""
+    """`kernel_ns.*`, what `throughput` measures, `overload_*`."""
     seconds, rounds = (1.0, 1) if quick else (3.0, 5)
     with TemporaryDirectory(prefix="rubin-bench-") as name, world.cable(), world.load_tool() as tool:
         folder = Path(name)
@@ -39,9 +34,7 @@ def measure(figures: Figures, quick: bool = False) -> None:
                 for _ in range(rounds):
                     for load in LOADS:
                         _run_times(figures, vantage, load, tool, seconds)
-        for load in map(BY_NAME.__getitem__, _RATIOS):
-            for _ in range(rounds):
-                _pair(figures, load, tool, folder, seconds)
+        throughput.measure(figures, tool, folder, quick)
         _overload(figures, folder, tool, 5.0 if quick else 30.0)
 
 
@@ -51,9 +44,9 @@ def _flags(vantage: str) -> tuple[str, ...]:
 
 def _run_times(figures: Figures, vantage: str, load: Load, tool: str, seconds: float) -> None:
     """ns a run while one load runs: the packet programs', all programs' a packet, and an empty one's."""
-    with _floor() as floor, _statistics():
+    with _floor() as floor, _statistics(), traffic(tool, load) as rate:
         before = _counts()
-        rate(tool, load, seconds)
+        rate(seconds)
         after = _counts()
     spent = {
         number: (after[number][1] - runs, after[number][2] - ns)
@@ -106,38 +99,6 @@ def _counts() -> dict[int, tuple[str, int, int]]:
             found[number] = (info.name, info.run_count, info.run_time_ns)
             os.close(program)
     return found
-
-
-def _pair(figures: Figures, load: Load, tool: str, folder: Path, seconds: float) -> None:
-    """Without, with, without again: the ratio, and what the noise alone gives; then other tools."""
-    key = _RATIOS[load.name]
-    before = rate(tool, load, seconds)
-    with agent(folder) as running:
-        cpu = world.cpu_seconds(running.pid)
-        observed = rate(tool, load, seconds)
-        figures.add(f"agent_cpu_percent.{key}", 100 * (world.cpu_seconds(running.pid) - cpu) / seconds)
-    after = rate(tool, load, seconds)
-    figures.add(f"throughput_ratio.{key}", 2 * observed / (before + after))
-    figures.add(f"throughput_ratio_nothing.{key}", after / before)
-    for name, command in _OTHERS.items():
-        with _other(folder, command) as process:
-            cpu = world.cpu_seconds(process.pid)
-            beside = rate(tool, load, seconds)
-            figures.add(f"other.{name}.cpu_percent.{key}", 100 * (world.cpu_seconds(process.pid) - cpu) / seconds)
-        figures.add(f"other.{name}.throughput_ratio.{key}", 2 * beside / (before + after))
-
-
-@contextmanager
-def _other(folder: Path, command: tuple[str, ...]) -> Iterator["subprocess.Popen[bytes]"]:
-    """Another tool at the near end of the cable, once it listens there."""
-    words = [word.format(folder=folder) for word in command]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(world.inside(world.NEAR, *words), **quiet) as process:  # type: ignore[call-overload]
-        try:
-            world.wait_for_packet_socket(world.NEAR)
-            yield process
-        finally:
-            process.terminate()
 
 
 def _overload(figures: Figures, folder: Path, tool: str, seconds: float) -> None:

@@ -41,18 +41,25 @@ def agent(folder: Path, *flags: str, inside: str = "") -> Iterator[Running]:
     path = folder / "agent.sock"
     there = ["nsenter", f"--net=/run/netns/{inside}"] if inside else []
     places = ["--listen", str(path), "--listen-address", "", "--metrics-address", ""]
-    command = [*there, sys.executable, "-m", "rubin", "agent", *places, *flags]
+    with answering([*there, sys.executable, "-m", "rubin", "agent", *places, *flags], folder, path) as process:
+        yield Running(process.pid, f"unix://{path}")
+
+
+@contextmanager
+def answering(command: list[str], folder: Path, path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """An agent's process once there is something at `path`; its standard input and output are pipes."""
     log = folder / "agent.log"
-    with log.open("w") as out, subprocess.Popen(command, stderr=out) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with log.open("w") as out, subprocess.Popen(command, stderr=out, **pipes) as process:  # type: ignore[call-overload]
         try:
             _wait(process, path, log)
-            yield Running(process.pid, f"unix://{path}")
+            yield process
         finally:
             process.terminate()
             process.wait(30)
 
 
-def _wait(process: "subprocess.Popen[bytes]", path: Path, log: Path) -> None:
+def _wait(process: "subprocess.Popen[str]", path: Path, log: Path) -> None:
     end = time.monotonic() + 30
     while not path.exists():
         if process.poll() is not None or time.monotonic() > end:

@@ -31,44 +31,17 @@ struct vxlan_header {
 } __attribute__((packed));
 
 /* The device's own: bpf_get_netns_cookie tells the packet's socket's, if it has one. */
-static __always_inline __u64 netns_cookie(struct __sk_buff *skb)
+static __always_inline struct net *netns_of(struct __sk_buff *skb)
 {
-	struct sk_buff *packet = (void *)skb;
-	struct net_device *device = NULL;
-	struct net *net = NULL;
-	__u64 cookie = 0;
+	struct net_device *device = FOLLOW(packet_of(skb), dev);
 
-	if (&bpf_cast_to_kern_ctx) {
-		packet = bpf_cast_to_kern_ctx(skb);
-		return packet->dev->nd_net.net->net_cookie;
-	}
-	READ(device, packet, dev);
-	READ(net, device, nd_net.net);
-	READ(cookie, net, net_cookie);
-	return cookie;
+	return FOLLOW(device, nd_net.net);
 }
 
 /* Keeps apart what looks the same at two devices; two namespaces number theirs alike. */
 static __always_inline __u64 device_of(struct __sk_buff *skb)
 {
-	return netns_cookie(skb) << 24 ^ skb->ifindex;
-}
-
-static __always_inline __u32 netns_inode(struct __sk_buff *skb)
-{
-	struct sk_buff *packet = (void *)skb;
-	struct net_device *device = NULL;
-	struct net *net = NULL;
-	__u32 inode = 0;
-
-	if (&bpf_cast_to_kern_ctx) {
-		packet = bpf_cast_to_kern_ctx(skb);
-		return packet->dev->nd_net.net->ns.inum;
-	}
-	READ(device, packet, dev);
-	READ(net, device, nd_net.net);
-	READ(inode, net, ns.inum);
-	return inode;
+	return cookie_of(netns_of(skb)) << 24 ^ skb->ifindex;
 }
 
 static __always_inline bool is_known_type(__u16 type)

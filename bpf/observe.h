@@ -3,8 +3,7 @@
  *	ENTRIES, DETAILS, MASK, PLACE, MALFORMED_PLACE, EVICTED, TELLS_TCP_LIFE, is_suppressed
  *	glance	the sight of an ordinary packet, quickly; false: look closer
  *	look	the sight of any packet, and what its headers say
- *	netns_cookie	of the socket, of the device
- *	netns_inode	of the same
+ *	netns_of	the socket's, the device's
  *	begin	what is known of a new connection: details and state
  *	learn	what a packet out tells of the connection's owner, if it is no news
  *	dress	what a packet's record says beside its headers and counts
@@ -26,8 +25,7 @@ struct sight {
 
 static __always_inline bool glance(struct __sk_buff *skb, const int direction, struct sight *sight);
 static __always_inline enum parsed look(struct __sk_buff *skb, int direction, struct sight *sight, struct packet *packet);
-static __always_inline __u64 netns_cookie(struct __sk_buff *skb);
-static __always_inline __u32 netns_inode(struct __sk_buff *skb);
+static __always_inline struct net *netns_of(struct __sk_buff *skb);
 static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
 				   int direction, struct details *details);
 static __always_inline void learn(struct __sk_buff *skb, struct sight *sight, const struct entry *entry, __u32 index);
@@ -268,8 +266,8 @@ __noinline int enlist(struct __sk_buff *skb, struct sight *sight, int direction)
 		return -1;
 	look(skb, direction, NULL, &packet);
 	fill(details, &packet, direction);
-	details->netns_cookie = netns_cookie(skb);
-	details->netns_inode = netns_inode(skb);
+	details->netns_cookie = cookie_of(netns_of(skb));
+	details->netns_inode = inode_of(netns_of(skb));
 	details->ifindex = skb->ifindex;
 	entry->state = opener_of(&packet, direction) | (packet.protocol == IPPROTO_TCP ? OPEN_TCP : 0) |
 		       begin(skb, sight, &packet, direction, details);

@@ -10,12 +10,10 @@
  * caller's context only. Others: not where the socket is the kernel's own. */
 static __always_inline bool is_sender_current(struct __sk_buff *skb, __u8 protocol)
 {
-	struct sk_buff *packet = (void *)skb;
 	struct bpf_sock *common = skb->sk;
-	struct socket *socket = NULL;
-	struct file *file = NULL;
-	struct sock *sk = NULL;
+	struct socket *socket;
 	struct tcp_sock *tcp;
+	struct sock *sk;
 
 	if (protocol == IPPROTO_UDP)
 		return true;
@@ -26,10 +24,9 @@ static __always_inline bool is_sender_current(struct __sk_buff *skb, __u8 protoc
 	}
 	if (protocol == IPPROTO_SCTP)
 		return false; /* timers send, too */
-	READ(sk, packet, sk);
-	READ(socket, sk, sk_socket);
-	READ(file, socket, file);
-	return file;
+	sk = FOLLOW(packet_of(skb), sk);
+	socket = sk ? FOLLOW(sk, sk_socket) : NULL;
+	return socket && FOLLOW(socket, file);
 }
 
 /* The agent's own traffic is left out: what it reports would make more of it. */

@@ -13,40 +13,11 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const struct flow_record *const layout = NULL; /* so that this object's BTF tells it */
 
-static __always_inline __u64 netns_cookie(struct __sk_buff *skb)
+static __always_inline struct net *netns_of(struct __sk_buff *skb)
 {
-	struct sk_buff *packet = (void *)skb;
-	struct net *net = NULL;
-	struct sock *sk = NULL;
-	__u64 cookie = 0;
+	struct sock *sk = FOLLOW(packet_of(skb), sk);
 
-	if (&bpf_cast_to_kern_ctx) {
-		packet = bpf_cast_to_kern_ctx(skb);
-		sk = packet->sk;
-		return sk ? sk->__sk_common.skc_net.net->net_cookie : 0;
-	}
-	READ(sk, packet, sk);
-	READ(net, sk, __sk_common.skc_net.net);
-	READ(cookie, net, net_cookie);
-	return cookie;
-}
-
-static __always_inline __u32 netns_inode(struct __sk_buff *skb)
-{
-	struct sk_buff *packet = (void *)skb;
-	struct net *net = NULL;
-	struct sock *sk = NULL;
-	__u32 inode = 0;
-
-	if (&bpf_cast_to_kern_ctx) {
-		packet = bpf_cast_to_kern_ctx(skb);
-		sk = packet->sk;
-		return sk ? sk->__sk_common.skc_net.net->ns.inum : 0;
-	}
-	READ(sk, packet, sk);
-	READ(net, sk, __sk_common.skc_net.net);
-	READ(inode, net, ns.inum);
-	return inode;
+	return sk ? FOLLOW(sk, __sk_common.skc_net.net) : NULL;
 }
 
 #define MOMENT_NS 100000000 /* in which whoever accepts hands a connection over to whoever serves it */
@@ -64,8 +35,6 @@ static __always_inline __u8 adopt(struct __sk_buff *skb, const struct sight *sig
 {
 	const __u8 protocol = sight->protocol;
 	struct owner *owner = &details->owner;
-	struct sk_buff *kernel_packet = (void *)skb;
-	struct sock *listener = NULL;
 	struct bpf_sock *sk;
 	struct owner *bound;
 
@@ -86,8 +55,7 @@ static __always_inline __u8 adopt(struct __sk_buff *skb, const struct sight *sig
 	if (!sk)
 		return 0;
 	bound = bpf_sk_storage_get(&owners, sk, NULL, 0);
-	READ(listener, kernel_packet, sk);
-	if (bound && !(protocol == IPPROTO_TCP && is_shared(listener)))
+	if (bound && !(protocol == IPPROTO_TCP && is_shared(FOLLOW(packet_of(skb), sk))))
 		*owner = *bound;
 	else if (!bound)
 		owner->cgroup_id = bpf_skb_cgroup_id(skb);
@@ -219,7 +187,7 @@ static __always_inline enum parsed look(struct __sk_buff *skb, int direction, st
 		return parsed;
 	ports = direction == OUT ? pair_of(packet->source_port, packet->destination_port) :
 				   pair_of(packet->destination_port, packet->source_port);
-	netns = netns_cookie(skb);
+	netns = cookie_of(netns_of(skb));
 	sight->count = COUNT(packet->packets, packet->bytes);
 	sight->flags = packet->flags;
 	sight->protocol = packet->protocol;
@@ -281,7 +249,7 @@ static __always_inline bool glance(struct __sk_buff *skb, const int direction, s
 		remote = packet->ip.source;
 		ports = pair_of(bpf_ntohs(packet->tcp.destination), bpf_ntohs(packet->tcp.source));
 	}
-	sight->tag = tag_v4(local, remote, ports, sight->protocol, netns_cookie(skb));
+	sight->tag = tag_v4(local, remote, ports, sight->protocol, cookie_of(netns_of(skb)));
 	return true;
 }
 

@@ -196,9 +196,35 @@ struct linux_binprm {
 	const char *interp; /* what is really executed: of a script its interpreter */
 } RELOCATED;
 
-/* A field of what a program gets as __sk_buff or bpf_sock and may not look into: it is the kernel's own. */
+/* A field of the kernel's own, of which a program has the address alone. */
 #define READ(target, pointer, field) \
 	bpf_probe_read_kernel(&(target), sizeof(target), __builtin_preserve_access_index(&(pointer)->field))
 
-/* The same without a copy, where the kernel lets packet programs see their packet (6.2). */
+/* Since 6.2 a packet program may see its packet as the kernel has it, and follow its pointers. */
 extern void *bpf_cast_to_kern_ctx(void *context) __ksym __weak;
+
+static __always_inline struct sk_buff *packet_of(struct __sk_buff *skb)
+{
+	return &bpf_cast_to_kern_ctx ? bpf_cast_to_kern_ctx(skb) : (void *)skb;
+}
+
+/* A field of what was found from there: a load instead of a copy where the kernel allows it. */
+#define FOLLOW(pointer, field)                          \
+	({                                              \
+		typeof((pointer)->field) _found = 0;    \
+		if (&bpf_cast_to_kern_ctx)              \
+			_found = (pointer)->field;      \
+		else                                    \
+			READ(_found, pointer, field);   \
+		_found;                                 \
+	})
+
+static __always_inline __u64 cookie_of(struct net *net)
+{
+	return net ? FOLLOW(net, net_cookie) : 0;
+}
+
+static __always_inline __u32 inode_of(struct net *net)
+{
+	return net ? FOLLOW(net, ns.inum) : 0;
+}

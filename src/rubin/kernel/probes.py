@@ -37,7 +37,7 @@ class Probes:
         self.watched: Watched | None = None
         try:
             self._load()
-            self._attach()
+            self.attach()
         except BaseException:
             self.close()
             raise
@@ -86,7 +86,8 @@ class Probes:
         ranges = self._symbols.ranges(QUIET) if self.settings.drops else []
         return b"".join(struct.pack("=QQ", *one) for one in ranges)
 
-    def _attach(self) -> None:
+    def attach(self) -> None:
+        """See packets, also once more after `detach`. Raises RubinError where none can be seen."""
         clsact.remove_ours_here()  # what a killed agent left, whatever we watch ourselves
         if "sockets" in self.settings.vantages:
             self._attach_sockets()
