@@ -40,6 +40,8 @@ static void stop(int signal)
 
 static void fail(const char *what)
 {
+	if (stopped)
+		exit(0);
 	perror(what);
 	exit(1);
 }
