@@ -4,6 +4,7 @@ For the side whose local socket the flow was seen at, its cgroup decides, else i
 so one address in two namespaces has two names. At a pod's host-side interface that interface decides.
 Else the address does, as it was held when the packet was seen, then the narrowest CIDR that holds it,
 and what nobody told of is the world. Of two providers the one with the higher rank is believed.
+Where both addresses are this machine's, who is at the other end is known by that end's own flows.
 What was not known is asked again when the flow is read (`again`).
 """
 
@@ -18,6 +19,7 @@ from rubin.identity.addresses import Addresses
 from rubin.identity.book import Book
 from rubin.identity.endpoints import Endpoints
 from rubin.identity.facts import HOST, WORLD, Address, Interface, Network, Provider, ServicePort, Where
+from rubin.identity.pairs import Pairs
 from rubin.identity.scopes import Namespaces, Scopes
 from rubin.identity.services import Services
 from rubin.model.addresses import pair
@@ -62,6 +64,7 @@ class Names:
         self._host = self._endpoints.number(HOST, True)
         self._addresses = Addresses(self._book.claims, self._world)
         self._services = Services(self._book.claims, self._endpoints, self._addresses)
+        self._pairs = Pairs(self._host)
         self._linked = False
 
     def identify(self, batch: FlowBatch) -> FlowBatch:
@@ -73,7 +76,7 @@ class Names:
             given = {side: batch[f"{side}_endpoint"] for side in ("source", "destination")}
             if all(column.all() for column in given.values()):
                 return batch
-            named = self._sides(batch)
+            named = self._sides(batch, news=True)
         for side, column in given.items():
             if column.any():
                 named[f"{side}_endpoint"] = np.where(column > 0, column, named[f"{side}_endpoint"])
@@ -123,14 +126,16 @@ class Names:
         for provider in self._providers:
             provider.close()
 
-    def _sides(self, batch: FlowBatch) -> Columns:
-        """Both endpoint columns."""
+    def _sides(self, batch: FlowBatch, news: bool = False) -> Columns:
+        """Both endpoint columns. `news`: these are the latest flows, from which there is to learn."""
         # both sides in one go: what a look-up costs once counts in small batches
         high = np.concatenate([batch["source_high"], batch["destination_high"]])
         low = np.concatenate([batch["source_low"], batch["destination_low"]])
         numbers = self._addresses.numbers(high, low, batch["time_ns"])
-        self._services.add_ports(batch, numbers, high, low)
         parts = {"source": numbers[: len(batch)], "destination": numbers[len(batch) :]}
+        within = (parts["source"] == self._host) & (parts["destination"] == self._host) & (batch["source_port"] > 0)
+        inside = np.flatnonzero(within)
+        self._services.add_ports(batch, numbers, high, low)
         if "process" in batch:
             ends, told = self._scopes.ends(batch.tables, batch["process"])
             for side, part in parts.items():
@@ -140,6 +145,10 @@ class Names:
             links = self._of_link(batch.tables)[batch["link"]].astype(np.int64)
             for side, part in parts.items():
                 _override(part, _at_interface(batch, side), links)
+        if len(inside) and "process" in batch:
+            if news:
+                self._pairs.learn(batch, parts, inside)
+            self._pairs.fill(batch, parts, inside)
         self._services.add_asked(batch, parts)
         return {f"{side}_endpoint": self._endpoints.codes(part, batch.tables) for side, part in parts.items()}
 
