@@ -1,11 +1,11 @@
-"""The agent, on this machine, with the article's metrics and the names of the demo's world."""
+"""The agent, on this machine, with the article's metrics, the names of the demo's world and its containers."""
 
 import signal
 import subprocess
 import time
 from pathlib import Path
 
-from demo import processes
+from demo import containers, processes
 from demo.place import FOLDER
 from rubin.errors import RubinError
 
@@ -34,6 +34,7 @@ class Agent:
             [
                 *(rubin, "agent", "--listen", str(SOCKET), "--listen-address", ""),
                 *("--metrics-address", metrics_address, "--metrics", METRICS, "--names", str(NAMES)),
+                *("--container-runtimes", str(containers.SOCKET)),
             ],
         )
 

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 
 from demo import processes
-from demo.scenarios import SCENARIOS, Scenario
+from demo.scenarios import SCENARIOS, WITHOUT_KUBERNETES, Scenario
 
 # `Nov 22 12:00:00.000: a:1 (ID:2) -> b:80 (ID:3) to-endpoint FORWARDED (TCP Flags: SYN)`; with `<-` b is the source.
 LINE = re.compile(r"^.*?\d\.\d{3}: (\S+) \([^)]*\) (->|<-|<>) (\S+) \(")
@@ -19,8 +19,9 @@ class Flows:
     def __init__(self, rubin: str, server: str, began: float, most: int | None) -> None:
         self.first_flow_s: float | None = None
         self._began, self._most = began, most
-        self._printed: Counter[str] = Counter()
-        command = [rubin, "observe", "--server", server, "--follow", "--namespace", "default", "--color", "never"]
+        self.counts: Counter[str] = Counter()
+        namespaces = [word for name in ("default", "containerd", "host") for word in ("--namespace", name)]
+        command = [rubin, "observe", "--server", server, "--follow", *namespaces, "--color", "never"]
         self.process = processes.start("observe", command, stdout=processes.PIPE)
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -29,9 +30,11 @@ class Flows:
             if self.first_flow_s is None:
                 self.first_flow_s = time.monotonic() - self._began
             scenario = scenario_of(line)
-            if scenario and (self._most is None or self._printed[scenario.title] < self._most):
-                self._printed[scenario.title] += 1
-                sys.stdout.write(f"{scenario.title:<20}{line}")
+            if scenario is None:
+                continue
+            self.counts[scenario.title] += 1
+            if self._most is None or self.counts[scenario.title] <= self._most:
+                sys.stdout.write(f"{scenario.title:<24}{line}")
                 sys.stdout.flush()
 
 
@@ -42,4 +45,5 @@ def scenario_of(line: str) -> Scenario | None:
         return None
     left, arrow, right = found.groups()
     source, destination = (right, left) if arrow == "<-" else (left, right)
-    return next((scenario for scenario in SCENARIOS if scenario.has(source, destination)), None)
+    scenarios = (*SCENARIOS, *WITHOUT_KUBERNETES)
+    return next((scenario for scenario in scenarios if scenario.has(source, destination)), None)

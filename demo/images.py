@@ -9,7 +9,7 @@ from pathlib import Path
 
 NAME = "rubin.test/busybox:1"
 _FOLDERS = ("bin", "dev", "etc", "proc", "sys", "tmp")
-_COMMANDS = ("sh", "sleep")
+_COMMANDS = ("httpd", "nc", "sh", "sleep")
 
 
 def write(path: Path, labels: dict[str, str] | None = None) -> None:

@@ -1,6 +1,6 @@
 """Where the demo keeps what it makes, so that it can be found and cleared away whatever happened.
 
-One directory, one cgroup and network namespaces with one prefix: whoever finds them without a living
+One directory, cgroups of one name and network namespaces with one prefix: whoever finds them without a living
 demo may remove them. The lock in the directory is held as long as a demo, or the guard that clears up
 after it, lives.
 """
@@ -19,6 +19,8 @@ PREFIX = "rubin-demo-"
 FOLDER = Path("/run/rubin-demo")
 LOCK = FOLDER / "lock"
 PATIENCE_S = 10
+# Directories outside it that were made for a mount point: a line each.
+_KEPT_EMPTY = FOLDER / "made"
 
 
 def cgroup() -> Path:
@@ -28,6 +30,14 @@ def cgroup() -> Path:
         if kind == "cgroup2":
             return Path(point) / "rubin-demo"
     raise RubinError("no cgroup2 file system is mounted", "mount -t cgroup2 none /sys/fs/cgroup/unified")
+
+
+def keep_empty(folder: Path) -> None:
+    """Makes a directory of the machine, if it is not there, that goes with the demo."""
+    if not folder.exists():
+        with _KEPT_EMPTY.open("a") as made:
+            made.write(f"{folder}\n")
+        folder.mkdir(parents=True)
 
 
 def hold(patience_s: float = 1.0) -> TextIO:
@@ -61,9 +71,13 @@ def _open_lock() -> TextIO:
 
 def clear() -> None:
     """Ends every process of the demo and removes its namespaces, its cgroup and its files. Twice does no harm."""
-    _end_processes(cgroup())
+    for group in (cgroup(), *Path("/sys/fs/cgroup").glob(f"*/{cgroup().name}")):  # runc's in hierarchies of v1, too
+        _end_processes(group)
     for name in namespaces():
         subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+    for made in _KEPT_EMPTY.read_text().split() if _KEPT_EMPTY.exists() else ():
+        if Path(made).exists() and not any(Path(made).iterdir()):
+            Path(made).rmdir()
     for path in FOLDER.glob("*") if FOLDER.exists() else ():
         if path != LOCK:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -88,12 +102,18 @@ def _end_processes(group: Path) -> None:
     while group.exists():
         _kill(group)
         try:
-            for folder in (*group.glob("*/"), group):
-                folder.rmdir()
+            _remove(group)
         except OSError as error:  # somebody in it still lives
             if time.monotonic() > end:
                 raise RubinError(f"processes in {group} do not end", f"look at {group}/*/cgroup.procs") from error
             time.sleep(0.01)
+
+
+def _remove(group: Path) -> None:
+    """Removes a cgroup and all below it; raises OSError where somebody in it still lives."""
+    for folder in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
+        folder.rmdir()
+    group.rmdir()
 
 
 def _kill(group: Path) -> None:

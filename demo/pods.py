@@ -17,7 +17,7 @@ http {{
     access_log off;
     client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
     uwsgi_temp_path {folder}; scgi_temp_path {folder};
-    server {{ listen {port}; location / {{ default_type text/plain; return 200 "{text}\\n"; }} }}
+    server {{ listen {listens}; location / {{ default_type text/plain; return 200 "{text}\\n"; }} }}
 }}
 """
 
@@ -46,11 +46,16 @@ def start() -> None:
 
 
 def _nginx(pod: world.Pod, port: int, text: str) -> None:
-    folder = FOLDER / pod.name
+    start_in(pod.namespace, pod.dns, nginx(pod.name, str(port), text))
+
+
+def nginx(name: str, listens: str, text: str) -> list[str]:
+    """The command of an nginx that answers all with `text`."""
+    folder = FOLDER / name
     folder.mkdir()
     settings = folder / "nginx.conf"
-    settings.write_text(NGINX.format(folder=folder, port=port, text=text))
-    start_in(pod.namespace, pod.dns, ["nginx", "-e", "stderr", "-c", str(settings)])
+    settings.write_text(NGINX.format(folder=folder, listens=listens, text=text))
+    return ["nginx", "-e", "stderr", "-c", str(settings)]
 
 
 def _loop(pod: world.Pod, script: str) -> None:

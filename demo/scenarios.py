@@ -1,4 +1,6 @@
-"""The article's four scenarios: what they are called, the question that shows each, the lines that belong to it."""
+"""The article's four scenarios and three without Kubernetes: what they are called, the question that shows each of
+the first, the lines that belong to it.
+"""
 
 from dataclasses import dataclass
 
@@ -10,10 +12,10 @@ POD_A, POD_B = "default/deployment-a", "default/deployment-b"
 
 @dataclass(frozen=True)
 class Scenario:
-    """`sources` and `destinations`: how a line of `rubin observe` begins to name the two ends."""
+    """`sources` and `destinations`: how a line of `rubin observe` begins to name the two ends. `query`: PromQL."""
 
     title: str
-    query: str
+    query: str = ""
     sources: tuple[str, ...] = ANYONE
     destinations: tuple[str, ...] = ANYONE
 
@@ -52,4 +54,10 @@ SCENARIOS = (
         ANYONE,
         ("default/foo-app", "default/foo-service"),
     ),
+)
+
+WITHOUT_KUBERNETES = (
+    Scenario("container to container", sources=("containerd/shop",), destinations=("containerd/stock",)),
+    Scenario("container to unit", sources=("containerd/report",), destinations=("host/orders.scope",)),
+    Scenario("process to container", sources=("host/curl",), destinations=("containerd/web",)),
 )

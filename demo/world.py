@@ -58,8 +58,8 @@ table ip services {{
 def build() -> None:
     """Makes the namespaces, the links between them and the translation; raises RubinError where the kernel refuses."""
     for name in (CLUSTER, OUTSIDE, *(pod.namespace for pod in PODS)):
-        _ip("netns", "add", name)
-        _ip("-n", name, "link", "set", "lo", "up")
+        ip("netns", "add", name)
+        ip("-n", name, "link", "set", "lo", "up")
     for pod in PODS:
         _connect_pod(pod)
     _connect_outside()
@@ -69,29 +69,30 @@ def build() -> None:
 
 def _connect_pod(pod: Pod) -> None:
     link = f"pod{PODS.index(pod)}"
-    _ip("link", "add", "eth0", "netns", pod.namespace, "type", "veth", "peer", "name", link, "netns", CLUSTER)
-    _ip("-n", CLUSTER, "address", "add", f"{GATEWAY}/32", "dev", link)
-    _ip("-n", CLUSTER, "link", "set", link, "up")
-    _ip("-n", CLUSTER, "route", "add", pod.address, "dev", link)
-    _ip("-n", pod.namespace, "address", "add", f"{pod.address}/32", "dev", "eth0")
-    _ip("-n", pod.namespace, "link", "set", "eth0", "up")
-    _ip("-n", pod.namespace, "route", "add", GATEWAY, "dev", "eth0", "scope", "link")
-    _ip("-n", pod.namespace, "route", "add", "default", "via", GATEWAY)
+    ip("link", "add", "eth0", "netns", pod.namespace, "type", "veth", "peer", "name", link, "netns", CLUSTER)
+    ip("-n", CLUSTER, "address", "add", f"{GATEWAY}/32", "dev", link)
+    ip("-n", CLUSTER, "link", "set", link, "up")
+    ip("-n", CLUSTER, "route", "add", pod.address, "dev", link)
+    ip("-n", pod.namespace, "address", "add", f"{pod.address}/32", "dev", "eth0")
+    ip("-n", pod.namespace, "link", "set", "eth0", "up")
+    ip("-n", pod.namespace, "route", "add", GATEWAY, "dev", "eth0", "scope", "link")
+    ip("-n", pod.namespace, "route", "add", "default", "via", GATEWAY)
 
 
 def _connect_outside() -> None:
-    _ip("link", "add", "eth0", "netns", OUTSIDE, "type", "veth", "peer", "name", "outside", "netns", CLUSTER)
+    ip("link", "add", "eth0", "netns", OUTSIDE, "type", "veth", "peer", "name", "outside", "netns", CLUSTER)
     for address in (OUTSIDE_GATEWAY, LOAD_BALANCER):
-        _ip("-n", CLUSTER, "address", "add", f"{address}/24", "dev", "outside")
-    _ip("-n", CLUSTER, "link", "set", "outside", "up")
+        ip("-n", CLUSTER, "address", "add", f"{address}/24", "dev", "outside")
+    ip("-n", CLUSTER, "link", "set", "outside", "up")
     for address in (f"{CLIENT}/24", f"{GOOGLE}/32", f"{OUTSIDE_DNS}/32"):
-        _ip("-n", OUTSIDE, "address", "add", address, "dev", "eth0")
-    _ip("-n", OUTSIDE, "link", "set", "eth0", "up")
-    _ip("-n", OUTSIDE, "route", "add", "default", "via", OUTSIDE_GATEWAY)
-    _ip("-n", CLUSTER, "route", "add", "default", "via", CLIENT)
+        ip("-n", OUTSIDE, "address", "add", address, "dev", "eth0")
+    ip("-n", OUTSIDE, "link", "set", "eth0", "up")
+    ip("-n", OUTSIDE, "route", "add", "default", "via", OUTSIDE_GATEWAY)
+    ip("-n", CLUSTER, "route", "add", "default", "via", CLIENT)
 
 
-def _ip(*words: str) -> None:
+def ip(*words: str) -> None:
+    """iproute2's `ip`; raises RubinError where it refuses."""
     _run(["ip", *words])
 
 

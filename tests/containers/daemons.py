@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from demo import images
 from rubin.identity.containers.sockets import dial
-from tests.containers import images
 from tests.containers.apart import Place, apart
 from tests.waiting import wait_for
 

@@ -6,10 +6,10 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from demo import images
 from rubin.identity.containers.pb import cri_pb2 as pb
 from rubin.identity.containers.trouble import Trouble
 from rubin.identity.containers.unary import Connection
-from tests.containers import images
 from tests.containers.daemons import NAMESPACE, Daemon
 from tests.waiting import wait_for
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from demo import images
 from rubin.identity.containers.containerd import Containerd
 from rubin.identity.facts import Address, Cgroup, ContainerCgroup, NetworkNamespace
 from rubin.model.tables import Container, Workload
-from tests.containers import images
 from tests.containers.apart import ip
 from tests.containers.daemons import NAMESPACE, Daemon, ctr
 from tests.containers.pods import Pods

@@ -6,10 +6,10 @@ import threading
 import time
 from pathlib import Path
 
+from demo import images
 from rubin.identity.containers.cri import Cri
 from rubin.identity.facts import Address, ContainerCgroup, NetworkNamespace, PodCgroup
 from rubin.model.tables import Container
-from tests.containers import images
 from tests.containers.daemons import Daemon, ctr
 from tests.containers.pods import UID, Pods
 from tests.identity.containers.told import told

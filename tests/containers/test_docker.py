@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from demo import images
 from rubin.identity.containers.docker import Docker
 from rubin.identity.facts import Address, ContainerCgroup, NetworkNamespace
 from rubin.model.tables import Container, Workload
-from tests.containers import daemons, images
+from tests.containers import daemons
 from tests.containers.daemons import SUBNET, SUBNET_6, Daemon
 from tests.identity.containers.told import Told, told
 

@@ -28,6 +28,13 @@ B = "default/deployment-b-6c8f5d7b9-m4x7k"
         ),
         ("203.0.113.2:4000 (world) <- default/foo-app:5678 (ID:9) to-stack FORWARDED (TCP Flags: ACK)", None),
         (f"{A}:4000 (ID:1) -> 10.244.0.1:53 (remote-node) to-stack FORWARDED (UDP)", None),
+        (
+            "containerd/shop:4000 (ID:9) -> containerd/stock:8000 (ID:8) to-stack FORWARDED (UDP)",
+            "container to container",
+        ),
+        ("host/orders.scope:80 (host) <- containerd/report:4000 (ID:7) to-stack FORWARDED (UDP)", "container to unit"),
+        ("host/curl:4000 (host) -> containerd/web:80 (ID:6) to-endpoint FORWARDED (UDP)", "process to container"),
+        ("host/curl:4000 (host) -> 127.0.0.1:80 (host) to-stack FORWARDED (UDP)", None),
         ("EVENTS LOST: HUBBLE_RING_BUFFER CPU(0) 5", None),
         ("", None),
     ],

@@ -1,4 +1,4 @@
-"""The demo: four questions answered, and nothing left behind however it ends."""
+"""The demo: four questions answered, both ends named without Kubernetes, and nothing left behind however it ends."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from demo import place
-from demo.scenarios import SCENARIOS
+from demo.scenarios import SCENARIOS, WITHOUT_KUBERNETES
 from tests.waiting import wait_for
 from tools.dev.say import ROOT
 
@@ -24,11 +24,19 @@ def start(*flags: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
+WORLD, CONTAINERS = 6, 2  # network namespaces
+
+
+def is_up() -> bool:
+    return len(place.namespaces()) == WORLD + CONTAINERS and (place.cgroup() / "agent").exists()
+
+
 def nothing_is_left() -> bool:
-    return not (place.namespaces() or place.cgroup().exists() or place.FOLDER.exists())
+    cgroups = [*Path("/sys/fs/cgroup").glob(f"*/{place.cgroup().name}"), *Path("/run/containerd").glob("*")]
+    return not (place.namespaces() or cgroups or place.cgroup().exists() or place.FOLDER.exists())
 
 
-def test_all_four_questions_are_answered_by_a_rate_above_zero():
+def test_all_questions_are_answered_and_all_who_talk_are_named():
     demo = start("--once")
     out, _ = demo.communicate(timeout=120)
     assert demo.returncode == 0, out
@@ -36,6 +44,9 @@ def test_all_four_questions_are_answered_by_a_rate_above_zero():
         rates = re.findall(rf"^{scenario.title} +(\d+\.\d+) flows/s", out, re.MULTILINE)
         assert [float(rate) > 0 for rate in rates] == [True], out
         assert re.search(rf"^{scenario.title} +\S.*: default/|^{scenario.title} +\S.* default/", out, re.MULTILINE), out
+    for scenario in WITHOUT_KUBERNETES:
+        (source,), (destination,) = scenario.sources, scenario.destinations
+        assert re.search(rf"^{scenario.title} +\S.*: {source}:\d+ .* -> {destination}:\d+ ", out, re.MULTILINE), out
     (first,) = re.findall(r"^first_flow_s +(\d+\.\d+)$", out, re.MULTILINE)
     assert float(first) < 5  # 2 on a machine that does nothing else
     assert nothing_is_left()
@@ -44,7 +55,7 @@ def test_all_four_questions_are_answered_by_a_rate_above_zero():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_when_the_demo_is_ended_in_the_middle(number):
     demo = start()
-    wait_for(lambda: len(place.namespaces()) == 6 and (place.cgroup() / "agent").exists(), "the world", 20)
+    wait_for(is_up, "the world", 20)
     processes = [
         int(pid) for path in place.cgroup().rglob("cgroup.procs") for pid in path.read_text().split() if int(pid)
     ]
@@ -57,12 +68,12 @@ def test_nothing_is_left_when_the_demo_is_ended_in_the_middle(number):
 def test_a_second_demo_says_that_one_is_running_and_leaves_it_alone():
     first = start()
     try:
-        wait_for(lambda: len(place.namespaces()) == 6, "the world", 20)
+        wait_for(is_up, "the world", 20)
         second = start()
         out, _ = second.communicate(timeout=20)
         assert second.returncode == 1
         assert out.startswith("rubin: a demo is already running on this machine\n  try: ")
-        assert len(place.namespaces()) == 6
+        assert is_up()
     finally:
         first.send_signal(signal.SIGTERM)
         first.communicate(timeout=30)

@@ -44,11 +44,13 @@ PACKAGES: dict[str, dict[str, str]] = {
     "containers": {
         "containerd": "containerd",
         "runc": "runc",
+        "busybox-static": "/usr/share/doc/busybox-static",
+    },
+    "runtimes": {
         "containernetworking-plugins": "/usr/lib/cni/ptp",
         "podman": "podman",
         "conmon": "conmon",
         "docker.io": "dockerd",
-        "busybox-static": "/usr/share/doc/busybox-static",
     },
     "bench": {"iperf3": "iperf3", "wrk": "wrk", "softflowd": "softflowd", "tshark": "tshark"},
     "vm": {

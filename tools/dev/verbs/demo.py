@@ -8,6 +8,6 @@ from tools.dev import environment, machine, setup
 def main(arguments: list[str]) -> int:
     """Becomes `python -m demo`."""
     machine.need_agent()
-    setup.need("run", "world")
+    setup.need("run", "world", "containers")
     python = str(environment.PYTHON)
     os.execv(python, [python, "-m", "demo", *arguments])

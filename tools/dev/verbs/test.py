@@ -33,8 +33,10 @@ def _tiers() -> list[Tier]:
         Tier("unit", _unit_folders(), budget_s=300, packages=("deploy",)),
         Tier("golden", _existing("golden"), budget_s=120),
         Tier("kernel", _existing("kernel"), budget_s=420, root=True, packages=world),
-        Tier("containers", _existing("containers"), budget_s=180, root=True, packages=(*world, "containers")),
-        Tier("end_to_end", _existing("end_to_end"), budget_s=600, root=True, packages=world),
+        Tier(
+            "containers", _existing("containers"), budget_s=180, root=True, packages=(*world, "containers", "runtimes")
+        ),
+        Tier("end_to_end", _existing("end_to_end"), budget_s=600, root=True, packages=(*world, "containers")),
         Tier("kernel_6.1", _existing("kernel"), budget_s=900, root=True, packages=(*world, "vm"), kernel="6.1"),
         Tier("kernel_6.12", _existing("kernel"), budget_s=900, root=True, packages=(*world, "vm"), kernel="6.12"),
     ]
