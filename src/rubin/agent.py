@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from rubin.metrics.configuration import Configuration
 from rubin.metrics.dynamic import Dynamic
 from rubin.model.batch import FlowBatch
 from rubin.model.filter import Filters
+from rubin.query.owner import owner
 from rubin.sources.live import Live, LiveSettings, LiveStatus
 from rubin.store.ring import Ring
 from rubin.wire.filters import filter_from_json
@@ -184,7 +186,7 @@ class Agent:
         stack.callback(self.live.close)
         self.exports = Exports(self.ring, settings.of_export(), settings.node)
         stack.callback(self.exports.close)
-        answers = Answers(self.names, processes.living)
+        answers = Answers(self.names, processes.living, partial(owner, self.ring))
         self.server = Server(self.ring, settings.of_listen(), settings.node, self.status, answers)
         thread = ServerThread(self.server)
         thread.start()

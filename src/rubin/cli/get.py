@@ -12,7 +12,7 @@ def command() -> Command:
     """The command."""
     told = f"How to print: {', '.join(_OUTPUTS)}."
     output = Flag("output", told, "choice", "wide", "o", group="Format", metavar="FORMAT", values=_OUTPUTS)
-    at = Flag("at", "Who had the address at this time: as for observe --since.", default="", metavar="TIME")
+    at = Flag("at", "Who it was at this time: as for observe --since.", default="", metavar="TIME")
     return Command(
         "get",
         "Say who has an address, identity, process or container, now or then",

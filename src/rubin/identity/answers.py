@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
 
@@ -20,37 +21,49 @@ from rubin.identity.table import Names
 from rubin.model.tables import Endpoint, Process
 
 Answer = dict[str, Any]
+Living = Callable[[int, int], Process | None]
+Seen = Callable[[int, int], tuple[Process, Endpoint, int] | None]
 
 
 class Answers:
-    """What the table of names knows; `process_of` finds a living process by its number."""
+    """What the table of names knows.
 
-    def __init__(self, names: Names, process_of: Callable[[int], Process | None]) -> None:
-        self._names, self._process_of = names, process_of
+    Of a process by its number, at a time: `living` finds it if it lives since, `seen` with who it was and when
+    its last flow came.
+    """
+
+    def __init__(self, names: Names, living: Living, seen: Seen) -> None:
+        self._names, self._living, self._seen = names, living, seen
 
     def __call__(self, who: str, time_ns: int) -> list[Answer]:
         """All endpoints that are told of, or those that are `who`; `time_ns` 0 is now."""
         if not who:
-            told = self._names.endpoints()
+            told = self._names.endpoints(time_ns or None)
             return sorted((_row(*one) for one in told), key=lambda row: (row["namespace"], row["name"], row["where"]))
-        return list(self._found(who.strip(), time_ns or time.time_ns()))
+        return list(self._found(who.strip(), time_ns))
 
     def _found(self, who: str, time_ns: int) -> Iterable[Answer]:
         try:
             address = str(ip_address(who))
         except ValueError:
-            yield from self._by_word(who)
+            if who.isdigit() and len(who) < 10:
+                yield from self._process(int(who), time_ns or time.time_ns())
+            for one in self._names.endpoints(time_ns or None):
+                if _is(one[0], who):
+                    yield _row(*one)
             return
-        yield _row(self._names.who(address, time_ns), [Address(address)], 0)
+        yield _row(self._names.who(address, time_ns or time.time_ns()), [Address(address)], 0)
 
-    def _by_word(self, who: str) -> Iterable[Answer]:
-        process = self._process_of(int(who)) if who.isdigit() and len(who) < 10 else None
+    def _process(self, pid: int, time_ns: int) -> Iterable[Answer]:
+        process, where = self._living(pid, time_ns), f"process {pid}"
         if process is not None:
-            row = _row(self._names.owner(process), [], 0)
-            yield {**row, "where": [f"process {process.pid}"], "process": process.command, "user": process.user}
-        for endpoint, places, since_ns in self._names.endpoints():
-            if _is(endpoint, who):
-                yield _row(endpoint, places, since_ns)
+            endpoint = self._names.owner(process)
+        elif seen := self._seen(pid, time_ns):
+            process, endpoint, last_ns = seen
+            where += f", last seen {datetime.fromtimestamp(last_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        else:
+            return
+        yield {**_row(endpoint, [], 0), "where": [where], "process": process.command, "user": process.user}
 
 
 def _is(endpoint: Endpoint, who: str) -> bool:

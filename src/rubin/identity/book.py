@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from rubin.identity.claims import FOREVER_NS, Claim, Claims, Key
 from rubin.identity.endpoints import Endpoints
 from rubin.identity.facts import Changes, Fact, Provider, Where
-from rubin.model.tables import Endpoint
 
 _KEPT_NS = 600 * 1_000_000_000  # how long the past is known: a flow is read, and asked about again, in that time
 
@@ -71,11 +70,10 @@ class Book:
         """What ended long ago."""
         self.claims.forget(time.time_ns() - _KEPT_NS)
 
-    def told(self) -> dict[Endpoint, tuple[list[Where], int]]:
-        """All that is told of now, without numbers: where each is, and since when (ns; 0: always)."""
-        found: dict[Endpoint, tuple[list[Where], int]] = {}
-        for facts in self._facts.values():
-            for fact in facts.values():
-                places, since_ns = found.get(fact.who, ([], fact.since_ns))
-                found[fact.who] = [*places, fact.where], min(since_ns, fact.since_ns)
+    def told(self, time_ns: int | None = None) -> dict[int, tuple[list[Where], int]]:
+        """What is told now, or was of a time, by the endpoint's number: where it is, and since when (ns; 0: always)."""
+        found: dict[int, tuple[list[Where], int]] = {}
+        for where, claim in self.claims.held(time_ns):
+            places, since_ns = found.get(claim.number, ([], claim.since_ns))
+            found[claim.number] = [*places, where], min(since_ns, claim.since_ns)
         return found

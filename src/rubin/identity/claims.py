@@ -53,6 +53,13 @@ class Claims:
         held = self._at.get(where, ())
         return max((one for one in held if one.since_ns <= time_ns < one.until_ns), key=_weight, default=None)
 
+    def held(self, time_ns: int | None = None) -> Iterator[tuple[Where, Claim]]:
+        """All places and claims that hold now, or held at a time."""
+        for where, claims in self._at.items():
+            for claim in claims:
+                if claim.until_ns == FOREVER_NS if time_ns is None else claim.since_ns <= time_ns < claim.until_ns:
+                    yield where, claim
+
     def last(self, where: Where) -> Claim | None:
         """The claim to believe of a place that only ever is one's (a container's cgroup), now or before."""
         return max(self._at.get(where, ()), key=lambda claim: (claim.until_ns, *_weight(claim)), default=None)

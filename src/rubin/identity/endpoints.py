@@ -43,10 +43,6 @@ class Endpoints:
                 self._provisional.add(number)
         return number
 
-    def filled(self, endpoint: Endpoint) -> Endpoint:
-        """The endpoint with its numbers, as far as it has one here."""
-        return self._rows[self._numbers.get(endpoint, 0)]
-
     def served(self, number: int, service: Service) -> int:
         """The same endpoint, called by a service."""
         key = number, service

@@ -111,11 +111,11 @@ class Names:
         with self._lock:
             return self._endpoints[int(self._scopes.ends(tables, code)[0][0])]
 
-    def endpoints(self) -> list[tuple[Endpoint, list[Where], int]]:
-        """All that providers tell of now: who, where, and since when (ns since the epoch, 0: always)."""
+    def endpoints(self, time_ns: int | None = None) -> list[tuple[Endpoint, list[Where], int]]:
+        """All that providers tell of now, or told of a time: who, where, since when (ns since the epoch, 0: always)."""
         with self._lock:
-            told = self._book.told()
-            return [(self._endpoints.filled(who), places, since_ns) for who, (places, since_ns) in told.items()]
+            told = self._book.told(time_ns)
+            return [(self._endpoints[number], places, since_ns) for number, (places, since_ns) in told.items()]
 
     def status(self) -> list[tuple[str, str]]:
         """A provider's name and what it says of itself, one a line."""

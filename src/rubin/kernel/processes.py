@@ -3,6 +3,7 @@
 import os
 import pwd
 import struct
+import time
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -46,10 +47,12 @@ def _text(seen: Map | None, number: int, form: str) -> str:
     return ""
 
 
-def living(pid: int) -> Process | None:
-    """A process of this machine as its sockets' flows would have it, None where it does not live."""
+def living(pid: int, since_ns: int) -> Process | None:
+    """A process of this machine as its sockets' flows would have it, None where it does not live since a time."""
     place = Path(f"/proc/{pid}")
     try:
+        if _began_ns((place / "stat").read_text()) > since_ns:
+            return None
         uid = place.stat().st_uid
         command = (place / "comm").read_text().rstrip("\n")
         netns = os.stat(place / "ns" / "net").st_ino
@@ -61,6 +64,13 @@ def living(pid: int) -> Process | None:
     paths = {kind: path.replace("/..", "") for kind, path in paths.items()}
     path = next((found for found in (paths.get(""), paths.get("pids")) if found and found != "/"), "/")
     return Process(pid, command, uid, 0, path, 0, netns, executable=Executables(None).path(pid), user=user(uid))
+
+
+def _began_ns(stat: str) -> int:
+    """When the process of a /proc/PID/stat began, ns since the epoch, to a tick (proc(5), field 22)."""
+    ticks, a_second = int(stat.rpartition(")")[2].split()[19]), os.sysconf("SC_CLK_TCK")
+    began_ns: int = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME) + ticks * 1_000_000_000 // a_second
+    return began_ns
 
 
 @lru_cache(1024)
