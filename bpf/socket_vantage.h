@@ -70,11 +70,9 @@ static __always_inline void describe_owner(struct flow_record *record, const str
  * was asked: at egress packets have been translated already, at ingress they have been translated back. */
 static __always_inline void describe_asked(struct flow_record *record, const struct details *details, int direction)
 {
-	const __u64 asked[2] = { 0, mapped(details->asked) };
-
 	if (!details->asked_port)
 		return;
-	__builtin_memcpy(record->outer_destination, asked, sizeof(record->outer_destination));
+	__builtin_memcpy(record->outer_destination, details->asked, sizeof(record->outer_destination));
 	record->outer_destination_port = details->asked_port;
 	if (direction == OUT)
 		return;

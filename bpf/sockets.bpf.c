@@ -119,29 +119,59 @@ static __always_inline void learn(struct __sk_buff *skb, struct sight *sight, co
 		learn_owner(skb, sight, index);
 }
 
-static __always_inline void note_asked(struct details *details, const struct packet *packet, __u32 asked, __u16 port)
+static __always_inline void copy_address(__u64 *to, const __u64 *from)
 {
-	if (packet->destination[1] == mapped(asked) && packet->destination_port == port)
+	to[0] = from[0];
+	to[1] = from[1];
+}
+
+static __always_inline bool is_same(const __u64 *one, const __u64 *other)
+{
+	return one[0] == other[0] && one[1] == other[1];
+}
+
+static __always_inline void note_asked(struct details *details, const struct packet *packet, const __u64 *asked,
+				       __u16 port)
+{
+	if (is_same(packet->destination, asked) && packet->destination_port == port)
 		return;
-	details->asked = asked;
+	copy_address(details->asked, asked);
 	details->asked_port = port;
-	details->remote[0] = packet->destination[0];
-	details->remote[1] = packet->destination[1];
+	copy_address(details->remote, packet->destination);
 	details->remote_port = packet->destination_port;
 }
 
 /* A source that NAT has changed: the record tells of the socket's own, and what became of it. */
 static __always_inline void keep_own_source(struct flow_record *record, struct details *details, const struct packet *packet,
-					    __u32 own, __u16 port)
+					    const __u64 *own, __u16 port)
 {
-	if (packet->source[1] == mapped(own) && packet->source_port == port)
+	if (is_same(packet->source, own) && packet->source_port == port)
 		return;
 	__builtin_memcpy(record->outer_source, packet->source, sizeof(record->outer_source));
 	record->outer_source_port = packet->source_port;
-	details->local[1] = mapped(own);
+	copy_address(details->local, own);
 	details->local_port = port;
 	__builtin_memcpy(record->source, details->local, sizeof(record->source));
 	record->source_port = port;
+}
+
+/* At egress a packet may have been translated, the socket has not. */
+static __always_inline void compare(struct flow_record *record, struct details *details, const struct packet *packet,
+				    struct bpf_sock *sk)
+{
+	address own = {}, peer = {};
+
+	if (packet->version == 1) {
+		own[1] = mapped(ONCE(sk->src_ip4));
+		peer[1] = mapped(ONCE(sk->dst_ip4));
+	} else {
+		own[0] = two(ONCE(sk->src_ip6[0]), ONCE(sk->src_ip6[1]));
+		own[1] = two(ONCE(sk->src_ip6[2]), ONCE(sk->src_ip6[3]));
+		peer[0] = two(ONCE(sk->dst_ip6[0]), ONCE(sk->dst_ip6[1]));
+		peer[1] = two(ONCE(sk->dst_ip6[2]), ONCE(sk->dst_ip6[3]));
+	}
+	note_asked(details, packet, peer, bpf_ntohs(ONCE(sk->dst_port)));
+	keep_own_source(record, details, packet, own, ONCE(sk->src_port));
 }
 
 static __always_inline void dress(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
@@ -154,10 +184,8 @@ static __always_inline void dress(struct __sk_buff *skb, const struct sight *sig
 
 	if (!details || !entry)
 		return;
-	if (direction == OUT && packet->version == 1 && is_connected(sk)) {
-		note_asked(details, packet, ONCE(sk->dst_ip4), bpf_ntohs(ONCE(sk->dst_port)));
-		keep_own_source(record, details, packet, ONCE(sk->src_ip4), ONCE(sk->src_port));
-	}
+	if (direction == OUT && is_connected(sk))
+		compare(record, details, packet, sk);
 	if (sight->protocol == IPPROTO_TCP && sk && sk->state != SOCKET_LISTENS)
 		tcp = bpf_skc_to_tcp_sock(sk);
 	if (tcp) {

@@ -80,13 +80,15 @@ struct details {
 		__u8 code;
 	} icmp[2]; /* by direction: of its last record's packet */
 	union {
-		struct owner owner;   /* sockets */
+		struct { /* sockets */
+			struct owner owner;
+			address asked; /* for whom, where NAT has `remote` answer */
+		};
 		struct tunnel tunnel; /* interfaces */
 	};
 	__u32 netns_inode;
-	__u32 asked; /* IPv4: whom the socket asked for, where NAT has `remote` answer */
 	__u16 asked_port; /* 0: nobody else */
-	__u16 reserved[3];
+	__u16 reserved;
 };
 _Static_assert(sizeof(struct details) == 128, "two cache lines");
 

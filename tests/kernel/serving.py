@@ -2,7 +2,8 @@
 
 workers: two that a parent has forked accept from its listener. fork_each: a parent accepts, a child serves.
 threads: one process accepts in threads. short NUMBER: as many processes, each one connection, gone at once.
-translated: a client that asks for 10.96.0.10:80, where NAT leads to a server on 8080. A server answers with its pid.
+translated ASKED SERVER: a client that asks for ASKED, port 80, where NAT leads to a server on 8080.
+A server answers with its pid.
 """
 
 import json
@@ -98,11 +99,12 @@ def short(number: int) -> dict[str, object]:
     return {"pids": pids}
 
 
-def translated() -> dict[str, object]:
-    with socket.create_server(("127.0.0.1", 8080)) as server:
+def translated(asked: str, address: str) -> dict[str, object]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 8080), family=family) as server:
         thread = threading.Thread(target=lambda: serve(server.accept()[0]))
         thread.start()
-        port, _ = ask(("10.96.0.10", 80))
+        port, _ = ask((asked, 80))
         thread.join()
     return {"port": port}
 
@@ -114,7 +116,7 @@ if __name__ == "__main__":
         "fork_each": lambda: many(fork_each),
         "threads": lambda: many(threads),
         "short": lambda: short(int(rest[0])),
-        "translated": translated,
+        "translated": lambda: translated(*rest),
     }
     said = kinds[what]()
     print(json.dumps(said), flush=True)

@@ -87,26 +87,35 @@ def test_the_cgroup_of_a_process_is_known_also_when_it_has_gone(cgroup: Path) ->
 
 
 @pytest.mark.usefixtures("namespace")
-def test_where_nat_sends_a_connection_elsewhere_both_are_told() -> None:
-    chain = "type nat hook output priority -100; ip daddr 10.96.0.10 tcp dport 80 dnat to 127.0.0.1:8080"
+@pytest.mark.parametrize(
+    ("family", "own", "asked", "server", "target"),
+    [
+        ("ip", "10.96.0.99", "10.96.0.10", "127.0.0.1", "127.0.0.1:8080"),
+        ("ip6", "fd00:96::99", "fd00:96::10", "fd00:96::99", "[fd00:96::99]:8080"),
+    ],
+)
+def test_where_nat_sends_a_connection_elsewhere_both_are_told(
+    family: str, own: str, asked: str, server: str, target: str
+) -> None:
+    chain = f"type nat hook output priority -100; {family} daddr {asked} tcp dport 80 dnat to {target}"
     for command in (
-        ("ip", "addr", "add", "10.96.0.99/32", "dev", "lo"),
-        ("ip", "route", "add", "10.96.0.10/32", "dev", "lo"),
-        ("nft", f"table ip n {{ chain out {{ {chain}\n }}\n }}\n"),
+        ("ip", "addr", "add", own, "dev", "lo", *(("nodad",) if family == "ip6" else ())),
+        ("ip", "route", "add", asked, "dev", "lo"),
+        ("nft", f"table {family} n {{ chain out {{ {chain}\n }}\n }}\n"),
     ):
         subprocess.run(command, check=True)
     with watch() as watching:
-        said = run("translated")
+        said = run("translated", asked, server)
         flows = watching.end()
     flows = flows.take((flows["source_port"] == said["port"]) | (flows["destination_port"] == said["port"]))
-    asked = [row.translation for row in flows.rows("contents")]
+    told = [row.translation for row in flows.rows("contents")]
     talks = [
         {addresses.text(*pair) for pair in ((high, low), (other_high, other_low))}
         for high, low, other_high, other_low in zip(
             *(flows[name] for name in ("source_high", "source_low", "destination_high", "destination_low")), strict=True
         )
     ]
-    of_client = [index for index, one in enumerate(asked) if one is not None]
+    of_client = [index for index, one in enumerate(told) if one is not None]
     assert len(of_client) >= 4
-    assert {(one.address, one.port) for one in asked if one is not None} == {("10.96.0.10", 80)}
-    assert all("127.0.0.1" in talks[index] and "10.96.0.10" not in talks[index] for index in of_client)
+    assert {(one.address, one.port) for one in told if one is not None} == {(asked, 80)}
+    assert all(server in talks[index] and asked not in talks[index] for index in of_client)
