@@ -55,7 +55,7 @@ static __always_inline __u8 adopt(struct __sk_buff *skb, const struct sight *sig
 	if (!sk)
 		return 0;
 	bound = bpf_sk_storage_get(&owners, sk, NULL, 0);
-	if (bound && !(protocol == IPPROTO_TCP && is_shared(FOLLOW(packet_of(skb), sk))))
+	if (bound && !is_shared(FOLLOW(packet_of(skb), sk)))
 		*owner = *bound;
 	else if (!bound)
 		owner->cgroup_id = bpf_skb_cgroup_id(skb);

@@ -1,7 +1,8 @@
 """Servers of several kinds and their clients, on the loopback: `python serving.py WHAT [NUMBER]`; prints JSON.
 
 workers: two that a parent has forked accept from its listener. fork_each: a parent accepts, a child serves.
-threads: one process accepts in threads. short NUMBER: as many processes, each one connection, gone at once.
+threads: one process accepts in threads. datagrams: two that a parent has forked answer from its UDP socket.
+short NUMBER: as many processes, each one connection, gone at once.
 translated ASKED SERVER: a client that asks for ASKED, port 80, where NAT leads to a server on 8080.
 A server answers with its pid.
 """
@@ -22,13 +23,14 @@ def serve(connection: socket.socket) -> None:
         connection.sendall(str(os.getpid()).encode())
 
 
-def workers(server: socket.socket) -> Callable[[], None]:
+def forked(serve_one: Callable[[], None]) -> Callable[[], None]:
+    """Two children that serve for ever; returns how to end them."""
     children = []
     for _ in range(2):
         child = os.fork()
         if not child:
             while True:
-                serve(server.accept()[0])
+                serve_one()
         children.append(child)
 
     def end() -> None:
@@ -37,6 +39,28 @@ def workers(server: socket.socket) -> Callable[[], None]:
             os.waitpid(child, 0)
 
     return end
+
+
+def workers(server: socket.socket) -> Callable[[], None]:
+    return forked(lambda: serve(server.accept()[0]))
+
+
+def datagrams() -> dict[str, object]:
+    def answer() -> None:
+        _, client = server.recvfrom(16)
+        server.sendto(str(os.getpid()).encode(), client)
+
+    served_by = {}
+    with socket.socket(type=socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        end = forked(answer)
+        for _ in range(ROUNDS):
+            with socket.socket(type=socket.SOCK_DGRAM) as client:
+                client.connect(server.getsockname())
+                client.sendall(b"who")
+                served_by[client.getsockname()[1]] = int(client.recv(16))
+        end()
+    return {"served_by": served_by, "pid": os.getpid()}
 
 
 def fork_each(server: socket.socket) -> Callable[[], None]:
@@ -115,6 +139,7 @@ if __name__ == "__main__":
         "workers": lambda: many(workers),
         "fork_each": lambda: many(fork_each),
         "threads": lambda: many(threads),
+        "datagrams": datagrams,
         "short": lambda: short(int(rest[0])),
         "translated": lambda: translated(*rest),
     }

@@ -36,8 +36,10 @@ def of_ports(flows: FlowBatch, ports: set[int]) -> list[dict[str, int]]:
     return found
 
 
-@pytest.mark.parametrize("what", ["workers", "fork_each", "threads"])
-def test_a_connection_is_the_processs_that_serves_it(what: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "known_of"), [("workers", 0.9), ("fork_each", 0.9), ("threads", 0.9), ("datagrams", 0.7)]
+)
+def test_a_connection_is_the_processs_that_serves_it(what: str, known_of: float) -> None:
     with watch() as watching:
         said = run(what)
         flows = watching.end()
@@ -49,7 +51,7 @@ def test_a_connection_is_the_processs_that_serves_it(what: str) -> None:
     assert {(row["port"], row["client"]) for row in known} == {(port, end) for port in truth for end in (True, False)}
     # the rest: a handshake whose server was slow, the kernel's own ACKs out of TIME_WAIT (before 6.13); how long one
     # waits for the other is tested without a clock, in tests/kernel_unit/test_served.py
-    assert len(known) >= 0.9 * len(rows)
+    assert len(known) >= known_of * len(rows)  # a datagram that comes in is nobody's, its answer somebody's
 
 
 def test_the_executable_of_a_process_that_has_gone_is_known() -> None:
