@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+import pytest
 
 from rubin.identity.facts import Address, Fact
 from tests.identity.worlds import SECOND_NS, World, at, pod, source
@@ -29,10 +30,24 @@ def test_who_has_gone_is_not_who_comes_to_the_address_later():
     assert source(world.identify(at(start + SECOND_NS))) == ["a"]
 
 
-def test_a_clock_that_is_a_little_ahead_costs_no_name():
+@pytest.mark.parametrize("ahead_s", [2, 86_400])
+def test_a_clock_that_is_ahead_costs_no_name(ahead_s):
     world, now = World(), time.time_ns()
-    world.tell("pod/a", Fact(Address("10.0.0.1"), pod("a"), since_ns=now + 2 * SECOND_NS))
+    world.tell("pod/a", Fact(Address("10.0.0.1"), pod("a"), since_ns=now + ahead_s * SECOND_NS))
     assert source(world.identify(at(now))) == ["a"]
+
+
+def test_a_clock_that_is_put_back_costs_no_name(monkeypatch):
+    world, now = World(), [time.time_ns()]
+    monkeypatch.setattr(time, "time_ns", lambda: now[0])
+    for name in ("a", "b"):  # b took the address over
+        world.tell("pod", Fact(Address("10.0.0.1"), pod(name), since_ns=now[0]))
+        assert source(world.identify(at(now[0] + SECOND_NS))) == [name]
+    now[0] -= 86_400 * SECOND_NS
+    world.now[0] += 1
+    assert source(world.identify(at(now[0]))) == ["b"]
+    world.tell("pod", Fact(Address("10.0.0.1"), pod("c"), since_ns=now[0]))
+    assert source(world.identify(at(now[0] + SECOND_NS))) == ["c"]
 
 
 def test_a_flow_that_came_before_the_name_has_it_when_it_is_read():

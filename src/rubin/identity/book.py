@@ -21,10 +21,13 @@ class Book:
         self.claims = Claims()
         self._facts: dict[Key, dict[Where, Fact]] = {}
         self._pods: Counter[tuple[str, str]] = Counter()
+        self._asked_ns = 0
 
     def take_changes(self) -> list[Where]:
         """Ask every provider; returns the places at which something has changed."""
-        return [place for provider in self._providers for place in self._apply(provider, provider.changes())]
+        before_ns, self._asked_ns = self._asked_ns, time.time_ns()
+        moved = self.claims.pull_back(self._asked_ns) if self._asked_ns < before_ns else []
+        return moved + [place for provider in self._providers for place in self._apply(provider, provider.changes())]
 
     def _apply(self, provider: Provider, changes: Changes) -> list[Where]:
         changed: list[Where] = []
@@ -52,7 +55,8 @@ class Book:
         for where, fact in begun:
             number = self._endpoints.number(fact.who, fact.local)
             rank = provider.rank if fact.rank is None else fact.rank
-            since_ns = time.time_ns() if where in before else fact.since_ns
+            # not later than we hear of it: who tells may have another clock
+            since_ns = time.time_ns() if where in before else min(fact.since_ns, time.time_ns())
             self.claims.add(where, Claim(number, rank, since_ns, FOREVER_NS, key))
         return [where for where, _ in begun]
 

@@ -64,6 +64,13 @@ class Claims:
         """The claim to believe of a place that only ever is one's (a container's cgroup), now or before."""
         return max(self._at.get(where, ()), key=lambda claim: (claim.until_ns, *_weight(claim)), default=None)
 
+    def pull_back(self, now_ns: int) -> list[Where]:
+        """The clock has been put back: what holds now does not begin later. Returns the places where that was so."""
+        early = [where for where, claim in self.held() if claim.since_ns > now_ns]
+        for where in early:
+            self._at[where] = [claim._replace(since_ns=min(claim.since_ns, now_ns)) for claim in self._at[where]]
+        return early
+
     def forget(self, before_ns: int) -> None:
         """Drop claims that ended before."""
         for where, held in list(self._at.items()):
