@@ -16,6 +16,7 @@ from typing import IO
 
 from bench.running import Running, answering
 from rubin.agent import Agent, AgentSettings
+from rubin.errors import RubinError
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,9 @@ class Switched(Running):
     def _switch(self, to: str) -> None:
         self.asked.write(f"{to}\n")
         self.asked.flush()
-        if self.told.readline().strip() != to:
-            raise RuntimeError(f"the agent did not switch {to}")
+        answer = self.told.readline().strip()
+        if answer != to:
+            raise RuntimeError(f"the agent did not switch {to}: {answer}")
 
 
 @contextmanager
@@ -67,7 +69,10 @@ def main(path: str) -> None:
 def _obey(running: Agent) -> None:
     for line in sys.stdin:
         probes = running.live.probes
-        (probes.attach if line.strip() == "on" else probes.detach)()
+        try:
+            (probes.attach if line.strip() == "on" else probes.detach)()
+        except (OSError, RubinError) as error:
+            line = f"{error}\n"
         print(line, end="", flush=True)
 
 

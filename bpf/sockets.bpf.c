@@ -184,7 +184,7 @@ static __always_inline void dress(struct __sk_buff *skb, const struct sight *sig
 
 	if (!details || !entry)
 		return;
-	if (direction == OUT && is_connected(sk))
+	if (direction == OUT && is_connected(sk) && (sight->protocol == IPPROTO_TCP || sight->protocol == IPPROTO_UDP))
 		compare(record, details, packet, sk);
 	if (sight->protocol == IPPROTO_TCP && sk && sk->state != SOCKET_LISTENS)
 		tcp = bpf_skc_to_tcp_sock(sk);

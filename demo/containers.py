@@ -26,6 +26,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 address = "{socket}"
 [ttrpc]
 address = "{folder}/containerd.ttrpc"
+[plugins."io.containerd.internal.v1.opt"]
+path = "{folder}/containerd/opt"
 """
 # busybox's wget looks names up as a static glibc does not survive without its libraries; nc takes numbers.
 _CALL = r"while true; do printf 'GET / HTTP/1.0\r\n\r\n' | nc -w 5 {} {} >/dev/null; sleep 1; done"
@@ -54,11 +56,14 @@ def _start_containerd() -> None:
     end = time.monotonic() + _READY_S
     while not _listens():
         if daemon.poll() is not None or time.monotonic() > end:
-            words = processes.log_of("containerd").read_text()[-500:].strip()
-            raise RubinError("containerd does not start", words or "look at what `containerd` says when run by hand")
+            raise RubinError("containerd does not start", _words())
         time.sleep(0.02)
     images.write(FOLDER / "image.tar")
     _ctr("images", "import", str(FOLDER / "image.tar"))
+
+
+def _words() -> str:
+    return processes.log_of("containerd").read_text()[-500:].strip() or "see what `containerd` says when run by hand"
 
 
 def _listens() -> bool:
@@ -86,7 +91,8 @@ def _run(name: str, network: str, *command: str) -> None:
 
 
 def _ctr(*words: str) -> None:
-    command = ["ctr", "--address", str(SOCKET), "--namespace", "rubin-demo", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_RUN_S)
+    command = ["timeout", str(_RUN_S), "ctr", "--address", str(SOCKET), "--namespace", "rubin-demo", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RubinError(f"the demo's containers cannot run: ctr {words[0]}: {done.stderr.strip()}", "see the README")
+        words_of_it = done.stderr.strip() or f"no answer within {_RUN_S:.0f} s"
+        raise RubinError(f"the demo's containers cannot run: ctr {words[0]}: {words_of_it}", _words())

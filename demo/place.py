@@ -71,7 +71,10 @@ def _open_lock() -> TextIO:
 
 def clear() -> None:
     """Ends every process of the demo and removes its namespaces, its cgroup and its files. Twice does no harm."""
-    for group in (cgroup(), *Path("/sys/fs/cgroup").glob(f"*/{cgroup().name}")):  # runc's in hierarchies of v1, too
+    _end_processes(cgroup())
+    for group in Path("/sys/fs/cgroup").glob(
+        f"*/{cgroup().name}"
+    ):  # in hierarchies of v1, by runc, which has ended now
         _end_processes(group)
     for name in namespaces():
         subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)

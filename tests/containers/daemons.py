@@ -24,6 +24,8 @@ state = "{folder}/state"
 address = "{folder}/runtime.sock"
 [ttrpc]
 address = "{folder}/ttrpc.sock"
+[plugins."io.containerd.internal.v1.opt"]
+path = "{folder}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "{image}"
 stream_server_address = "127.0.0.1"

@@ -22,7 +22,9 @@ def answers(world):
     return Answers(
         world.names,
         lambda pid, time_ns: LIVING if pid == 7 and time_ns >= now_ns - 100 * SECOND_NS else None,
-        lambda pid, time_ns: (GONE, HOST, 50 * SECOND_NS) if pid == 8 and time_ns > now_ns - 50 * SECOND_NS else None,
+        lambda pid, time_ns: (
+            (GONE, HOST, 50 * SECOND_NS) if pid in (0, 8) and time_ns > now_ns - 50 * SECOND_NS else None
+        ),
     )
 
 
@@ -68,4 +70,4 @@ def test_a_process_that_lives_is_asked_one_that_has_gone_was_seen():
     assert gone["where"] == ["process 8, last seen 1970-01-01T00:00:50Z"]
     assert (gone["identity"], gone["process"], gone["user"]) == (1, "curl", "www-data")
     assert ask("8", now_ns - 60 * SECOND_NS) == []
-    assert ask("nobody", 0) == ask("99", 0) == []
+    assert ask("nobody", 0) == ask("99", 0) == ask("0", 0) == ask("\u00b2", 0) == []

@@ -48,6 +48,10 @@ def test_a_clock_that_is_put_back_costs_no_name(monkeypatch):
     assert source(world.identify(at(now[0]))) == ["b"]
     world.tell("pod", Fact(Address("10.0.0.1"), pod("c"), since_ns=now[0]))
     assert source(world.identify(at(now[0] + SECOND_NS))) == ["c"]
+    world.tell("pod")
+    now[0] -= 600 * SECOND_NS
+    world.now[0] += 1
+    assert source(world.identify(at(now[0] + SECOND_NS))) == ["reserved:world"]
 
 
 def test_a_flow_that_came_before_the_name_has_it_when_it_is_read():

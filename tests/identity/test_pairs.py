@@ -60,7 +60,7 @@ def test_it_has_it_from_the_first_flow_of_both_ends_on():
     [
         (CLIENTS.replace(":4000", ":4001"), CURL, 0),
         (CLIENTS, replace(CURL, netns_cookie=2), 0),
-        (CLIENTS, CURL, 61),
+        (CLIENTS, CURL, 11),
     ],
     ids=["another connection", "another network namespace", "long ago"],
 )
@@ -74,8 +74,28 @@ def test_an_end_whose_owner_is_not_known_is_the_machine():
     assert seen(world(), BOTH, [CURL, NOBODY, NOBODY, CURL])[:2] == [("curl", "reserved:host")] * 2
 
 
+def test_a_port_that_somebody_unknown_uses_again_has_not_the_last_ones_name():
+    made = world()
+    assert seen(made, BOTH, [CURL, SERVER, SERVER, CURL])[1] == ("curl", "web.service")
+    assert seen(made, BOTH, [NOBODY, SERVER, SERVER, NOBODY])[1] == ("reserved:host", "web.service")
+
+
 def test_who_is_known_by_address_keeps_that_name():
     made = world()
-    made.tell("pod", Fact(Address("10.0.0.2"), pod("web")))
-    text = "src dst trace_point\n10.0.0.1:4000 10.0.0.2:80 TO_ENDPOINT\n10.0.0.1:4000 10.0.0.2:80 TO_STACK"
-    assert seen(made, text, [SERVER, CURL])[1] == ("curl", "web")
+    seen(made, BOTH.replace("127.0.0.1", "10.0.0.1"), [CURL, SERVER, SERVER, CURL])
+    made.tell("pod", Fact(Address("10.0.0.1"), pod("web"), rank=100))
+    assert seen(made, CLIENTS.replace("127.0.0.1", "10.0.0.1"), [replace(CURL, cgroup="", command="")]) == [
+        ("web", "web")
+    ]
+
+
+def test_read_later_a_container_that_nobody_tells_of_is_still_there():
+    made, untold = world(), Process(2, "x", cgroup=f"/docker/{'a' * 64}", netns_cookie=1)
+    tables = Tables()
+    codes = np.array([tables.processes.code(one) for one in (CURL, untold, untold, CURL)], np.uint32)
+    batch = flows(BOTH, tables).with_columns(process=codes, time_ns=np.full(4, time.time_ns()))
+    named = made.identify(batch)
+    made.identify(batch.with_columns(time_ns=batch["time_ns"] + 90 * SECOND_NS))
+    container = f"container:id={'a' * 12}"
+    for read in (named, made.names.again(named)):
+        assert container in read.rows("destination_endpoint")[0].labels

@@ -21,6 +21,7 @@ from rubin.identity.table import Names
 from rubin.model.tables import Endpoint, Process
 
 Answer = dict[str, Any]
+_MOST_PIDS = 1 << 22  # PID_MAX_LIMIT of include/linux/threads.h
 Living = Callable[[int, int], Process | None]
 Seen = Callable[[int, int], tuple[Process, Endpoint, int] | None]
 
@@ -46,7 +47,7 @@ class Answers:
         try:
             address = str(ip_address(who))
         except ValueError:
-            if who.isdigit() and len(who) < 10:
+            if who.isdecimal() and 0 < int(who) < _MOST_PIDS:
                 yield from self._process(int(who), time_ns or time.time_ns())
             for one in self._names.endpoints(time_ns or None):
                 if _is(one[0], who):
@@ -69,7 +70,7 @@ class Answers:
 def _is(endpoint: Endpoint, who: str) -> bool:
     container = endpoint.container
     return (
-        (who.isdigit() and endpoint.identity == int(who))
+        (who.isdecimal() and endpoint.identity == int(who))
         or who in (endpoint.pod_name, f"{endpoint.namespace}/{endpoint.pod_name}", endpoint.unit, container.name)
         or (len(who) >= 4 and container.id.startswith(who))
         or (bool(endpoint.service.name) and who in (endpoint.service.name, _service(endpoint)))

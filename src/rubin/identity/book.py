@@ -78,6 +78,7 @@ class Book:
         """What is told now, or was of a time, by the endpoint's number: where it is, and since when (ns; 0: always)."""
         found: dict[int, tuple[list[Where], int]] = {}
         for where, claim in self.claims.held(time_ns):
-            places, since_ns = found.get(claim.number, ([], claim.since_ns))
-            found[claim.number] = [*places, where], min(since_ns, claim.since_ns)
+            begun_ns = claim.since_ns if time_ns is not None else self._facts[claim.key][where].since_ns
+            places, since_ns = found.get(claim.number, ([], begun_ns))
+            found[claim.number] = [*places, where], min(since_ns, begun_ns)
         return found

@@ -65,11 +65,15 @@ class Claims:
         return max(self._at.get(where, ()), key=lambda claim: (claim.until_ns, *_weight(claim)), default=None)
 
     def pull_back(self, now_ns: int) -> list[Where]:
-        """The clock has been put back: what holds now does not begin later. Returns the places where that was so."""
-        early = [where for where, claim in self.held() if claim.since_ns > now_ns]
-        for where in early:
-            self._at[where] = [claim._replace(since_ns=min(claim.since_ns, now_ns)) for claim in self._at[where]]
-        return early
+        """The clock has been put back: nothing begins or ended later than now. Returns the places where that was so."""
+        moved = []
+        for where, held in self._at.items():
+            then = [claim._replace(since_ns=min(claim.since_ns, now_ns)) for claim in held]
+            then = [c if c.until_ns == FOREVER_NS else c._replace(until_ns=min(c.until_ns, now_ns)) for c in then]
+            if then != held:
+                self._at[where] = then
+                moved.append(where)
+        return moved
 
     def forget(self, before_ns: int) -> None:
         """Drop claims that ended before."""

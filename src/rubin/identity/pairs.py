@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from rubin.model.batch import FlowBatch
 from rubin.model.codes import mix
+from rubin.model.enums import TracePoint
 from rubin.model.lookup import Lookup
 from rubin.model.points import at_socket
 from rubin.model.tables import Process
@@ -19,7 +20,7 @@ I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 
 _BITS = 16  # so many ends are known, one a slot: a newer one takes an older one's
-_LASTS_NS = 60_000_000_000  # a connection that is used is told of more often
+_LASTS_NS = 10_000_000_000  # a connection that is used is told of more often; a port may be used again
 _SIDES = (("source", "destination"), ("destination", "source"))
 
 
@@ -35,9 +36,10 @@ class Pairs:
         self._times: I64 = np.zeros(1 << _BITS, np.int64)
 
     def learn(self, batch: FlowBatch, sides: Mapping[str, I64], rows: I64) -> None:
-        """Whose sockets these are. `rows`: both addresses are this machine's."""
+        """Whose sockets these are, also if nobody's. `rows`: both addresses are this machine's."""
         for side, other in _SIDES:
-            own = rows[at_socket(batch, side)[rows] & (sides[side][rows] != self._nobody)]
+            seen = at_socket(batch, side) & (batch["trace_point"] != TracePoint.UNKNOWN_POINT)
+            own = rows[seen[rows]]
             keys = self._keys_of(batch, own, side, other)
             slots = _slots(keys)
             self._keys[slots], self._numbers[slots] = keys, sides[side][own]

@@ -91,10 +91,13 @@ class Names:
             return batch
         with self._lock:
             named = self._sides(batch.take(rows))
+            world, host = self._endpoints.codes(np.array([self._world, self._host]), batch.tables)
         columns: Columns = {}
         for side, asked in unknown.items():
             columns[f"{side}_endpoint"] = column = batch[f"{side}_endpoint"].copy()
-            column[rows] = np.where(asked[rows], named[f"{side}_endpoint"], column[rows])
+            before, after = column[rows], named[f"{side}_endpoint"]
+            lost = (after == host) & (before != world)  # the other end of a connection within this machine
+            column[rows] = np.where(asked[rows] & ~lost, after, before)
         return batch.with_columns(**columns)
 
     def who(self, address: str, time_ns: int | None = None) -> Endpoint:

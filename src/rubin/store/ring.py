@@ -27,7 +27,7 @@ class Ring:
         Each view that is read goes through `again`, which may know more of its rows than when they came.
         """
         self.capacity = capacity
-        self.note_missed, self._again = on_missed, again
+        self.note_missed, self.again = on_missed, again
         self.next_row = 0
         self._segments: tuple[Segment, ...] = ()
         self._blocks = Blocks()
@@ -69,13 +69,15 @@ class Ring:
         newest_first: bool = False,
         since_ns: int | None = None,
         until_ns: int | None = None,
+        as_stored: bool = False,
     ) -> Iterator[FlowBatch]:
         """Views of the rows from `first_row` to before `end_row`, a segment at a time.
 
         Rows stay in order within a view, whichever way the segments go. With a time given, segments
         that lie wholly outside it are left out; the rows of the others are the caller's to mask.
         Oldest first, each view carries the losses noted before one of its rows; a scan to the end
-        (`end_row` None) ends with an empty batch that carries those noted after the last row.
+        (`end_row` None) ends with an empty batch that carries those noted after the last row. `as_stored`: names are
+        those of when the flows came; `again` may tell more of some.
         """
         segments, end = self._segments, self.next_row if end_row is None else end_row
         first = max(self.first_row, first_row or 0)
@@ -83,7 +85,8 @@ class Ring:
             start, stop = max(first, segment.first_row), min(end, segment.end_row)
             if start >= stop or not _overlaps(segment, since_ns, until_ns):
                 continue
-            yield self._again(segment.view(start, stop, () if newest_first else self._lost_between(start, stop)))
+            view = segment.view(start, stop, () if newest_first else self._lost_between(start, stop))
+            yield view if as_stored else self.again(view)
         if end_row is None and not newest_first and (lost := self._lost_between(max(end, first), None)):
             yield empty(lost=lost)
 
