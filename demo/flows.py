@@ -27,11 +27,11 @@ class Flows:
 
     def _read(self) -> None:
         for line in self.process.stdout or ():
+            if self.first_flow_s is None:
+                self.first_flow_s = time.monotonic() - self._began  # whoever's it is
             scenario = scenario_of(line)
             if scenario is None:
                 continue
-            if self.first_flow_s is None:
-                self.first_flow_s = time.monotonic() - self._began
             self.counts[scenario.title] += 1
             if self._most is None or self.counts[scenario.title] <= self._most:
                 sys.stdout.write(f"{scenario.title:<24}{line}")

@@ -58,6 +58,7 @@ driver = "vfs"
 runroot = "{folder}/run"
 graphroot = "{folder}/root"
 """
+_DOCKERS = ("/run/containerd", "/run/docker", "/var/lib/docker")
 _DOCKER = (
     "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--bridge=none",
     "--userland-proxy=false", "--storage-driver=vfs", "--exec-opt=native.cgroupdriver=cgroupfs",
@@ -145,7 +146,7 @@ def podman() -> Iterator[Daemon]:
 @contextmanager
 def docker() -> Iterator[Daemon]:
     """Docker's engine, with a containerd of its own."""
-    with apart("rubin-docker", "/etc/docker", "/run/containerd", "/run/docker", "/var/lib/docker") as place:
+    with apart("rubin-docker", "/etc/docker", "/opt/containerd", *_DOCKERS) as place:
         _write(place, "daemon.json", "{{}}")
         files = {"config-file": "daemon.json", "data-root": "data", "exec-root": "exec", "pidfile": "pid"}
         words = [f"--{option}={place.folder / name}" for option, name in files.items()]
