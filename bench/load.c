@@ -8,7 +8,8 @@
 //   load tcp-short ADDRESS PORT SECONDS             connections made: 100 bytes each way, closed
 //   load tcp-pace ADDRESS PORT SECONDS RATE         the same at RATE connections a second
 //   load tcp-owners SECONDS RATE CGROUP...          RATE processes a second, in each cgroup in turn and in none ("-"):
-//                                                   each connects once and lives 5 ms; prints "PORT PID CGROUP" of each
+//                                                   each connects once and lives 5 ms; prints "PORT PID BEGIN CGROUP" of each,
+//                                                   the time in ns since the epoch
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -236,14 +237,18 @@ static void own_one(struct sockaddr_in *peer, const char *home)
 	struct sockaddr_in mine;
 	socklen_t size = sizeof(mine);
 	char line[512], message[MESSAGE] = { 0 };
-	int one = dial(peer);
+	struct timespec begin;
+	int one;
 
+	clock_gettime(CLOCK_REALTIME, &begin);
+	one = dial(peer);
 	if (write(one, message, MESSAGE) != MESSAGE || read(one, message, MESSAGE) != MESSAGE)
 		fail("exchange");
 	getsockname(one, (void *)&mine, &size);
 	usleep(5000);
 	close(one);
-	size = snprintf(line, sizeof(line), "%d %d %s\n", ntohs(mine.sin_port), getpid(), home);
+	size = snprintf(line, sizeof(line), "%d %d %ld%09ld %s\n", ntohs(mine.sin_port), getpid(),
+			begin.tv_sec, begin.tv_nsec, home);
 	if (write(1, line, size) != size)
 		_exit(1);
 	_exit(0);
