@@ -16,7 +16,7 @@ from rubin.cli.output.json import JSON
 from rubin.cli.output.wording import Options
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import TCPEvent
-from rubin.model.tables import Endpoint, Link, Process, Tables
+from rubin.model.tables import Contents, Endpoint, Link, Process, Tables, Translation
 from tests.flows import flows
 
 PAGE = Path(__file__).parents[3] / "docs" / "outputs.md"
@@ -38,8 +38,9 @@ def _example() -> FlowBatch:
     codes = {
         "source_endpoint": tables.endpoints.code(Endpoint(3, 18440, "", "shop", ("k8s:app=cart",), "cart")),
         "destination_endpoint": tables.endpoints.code(proxy),
-        "process": tables.processes.code(Process(1234, "nginx", 33, 5121, "/kubepods/pod1f3a", 4026)),
+        "process": tables.processes.code(Process(1234, "nginx", 33, 5121, "/kubepods/pod1f3a", 4026, user="www-data")),
         "link": tables.links.code(Link(2, "eth0")),
+        "contents": tables.contents.code(Contents(translation=Translation("10.96.0.10", 80))),
         "node_name": tables.strings.code("node-1"),
         "connect_latency_us": 250,
         "uuid_high": 0x2D1C1D2E90A84A6B,
