@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 
 from rubin.model.batch import FlowBatch, Lost
 from rubin.model.tables import Tables
@@ -19,6 +20,10 @@ from rubin.wire import head, mask, pieces
 from rubin.wire.head import Head
 from rubin.wire.pb import flow_pb2, observer_pb2
 from rubin.wire.pieces import Pieces
+
+I64 = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.uint32]
+Bytes = npt.NDArray[np.object_]
 
 _COLUMNS = frozenset(head.COLUMNS) | pieces.COLUMNS
 # Columns of a head by the field of a flow that they fill: 0 where a row's rest has that.
@@ -81,17 +86,31 @@ class FlowEncoder:
         if skip.any():
             columns |= {name: np.where(made.skips.have(_HEADS[name], skip), 0, columns[name]) for name in _HEADS}
         lengths = np.sum([one.lengths[code] for one, code in zip(known, codes, strict=True)], axis=0)
-        *middles, tails = [one.pieces[code].tolist() for one, code in zip(known, codes, strict=True)]
-        ends = made.places.inside[codes[-1]]
-        inside = lengths - made.places.lengths[codes[-1]] + ends
-        for row in np.flatnonzero(columns["contents"]).tolist():
-            within, after = made.contents(int(columns["contents"][row]))
-            cut = int(ends[row])
-            tails[row] = tails[row][:cut] + within + tails[row][cut:] + after
-            lengths[row] += len(within) + len(after)
-            inside[row] += len(within)
+        parts = [one.pieces[code] for one, code in zip(known, codes, strict=True)]
+        inside = lengths - made.places.lengths[codes[-1]] + made.places.inside[codes[-1]]
+        rest = np.flatnonzero(columns["contents"])
+        if len(rest):
+            tails, within, after = _with_contents(made, codes[-1][rest], columns["contents"][rest])
+            parts[-1][rest] = tails
+            inside[rest] += within
+            lengths[rest] += within + after
         heads = self._head.write(columns, lengths, inside)
-        return b"".join(chain.from_iterable(zip(heads, *middles, tails, strict=True)))
+        return b"".join(chain.from_iterable(zip(heads, *(part.tolist() for part in parts), strict=True)))
+
+
+def _with_contents(made: Pieces, places: I64, contents: Codes) -> tuple[Bytes, I64, I64]:
+    """The last pieces of rows with contents in them; by how many bytes these are longer, inside the flow and after it.
+
+    Where all rows have contents (a node's labels) most have the same.
+    """
+    pairs, which = np.unique(places << 32 | contents, return_inverse=True)
+    tails, more = np.empty(len(pairs), object), np.zeros((2, len(pairs)), np.int64)
+    for at, (place, code) in enumerate(zip((pairs >> 32).tolist(), (pairs & 0xFFFFFFFF).tolist(), strict=True)):
+        within, after = made.contents(code)
+        piece, cut = made.places.pieces[place], int(made.places.inside[place])
+        tails[at] = piece[:cut] + within + piece[cut:] + after
+        more[:, at] = len(within), len(after)
+    return tails[which], more[0, which], more[1, which]
 
 
 def lost_response(lost: Lost) -> observer_pb2.GetFlowsResponse:
