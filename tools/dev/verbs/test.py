@@ -30,15 +30,15 @@ def _tiers() -> list[Tier]:
     """The quick ones first. A guest boots in 20 s and then runs about ten times slower than this machine."""
     world = ("world", "test")
     return [
-        Tier("unit", _unit_folders(), budget_s=300, packages=("deploy",)),
+        Tier("unit", _unit_folders(), budget_s=400, packages=("deploy",)),
         Tier("golden", _existing("golden"), budget_s=120),
         Tier("kernel", _existing("kernel"), budget_s=420, root=True, packages=world),
         Tier(
             "containers", _existing("containers"), budget_s=180, root=True, packages=(*world, "containers", "runtimes")
         ),
         Tier("end_to_end", _existing("end_to_end"), budget_s=600, root=True, packages=(*world, "containers")),
-        Tier("kernel_6.1", _existing("kernel"), budget_s=900, root=True, packages=(*world, "vm"), kernel="6.1"),
-        Tier("kernel_6.12", _existing("kernel"), budget_s=900, root=True, packages=(*world, "vm"), kernel="6.12"),
+        Tier("kernel_6.1", _existing("kernel"), budget_s=1200, root=True, packages=(*world, "vm"), kernel="6.1"),
+        Tier("kernel_6.12", _existing("kernel"), budget_s=1200, root=True, packages=(*world, "vm"), kernel="6.12"),
     ]
 
 
