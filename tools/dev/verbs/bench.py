@@ -1,4 +1,4 @@
-"""what it costs [GROUP…] [--json]: kernel, line, api, cli; beside softflowd and tshark"""
+"""what it costs [GROUP…] [--json]: kernel, line, api, cli, identity; beside softflowd and tshark"""
 
 import os
 
