@@ -5,7 +5,8 @@ import numpy as np
 from rubin.model import addresses
 from rubin.model.batch import FlowBatch, Lost
 from rubin.model.enums import LostSource
-from rubin.model.tables import DNS, HTTP, Contents, Endpoint, Link, Policy, Process, Service, Tables
+from rubin.model.messages import DNS, Message
+from rubin.model.tables import Contents, Endpoint, Link, Policy, Process, Service, Tables
 
 TIME_NS = 1_234_567_800_000
 
@@ -14,6 +15,8 @@ def every_kind() -> FlowBatch:
     """One flow of every kind that reads differently."""
     tables = Tables()
     code, word, said = tables.endpoints.code, tables.strings.code, tables.contents.code
+    asked, question = tables.messages.code, DNS("example.com.", observation_source="proxy", qtypes=("A",))
+    answer = Message(2, "http", "GET", "", "http://svc/path", "HTTP/1.1", 200, latency_ns=4_000_000)
     client = code(Endpoint(7, 1234, namespace="default", pod_name="client", labels=("k8s:app=client",)))
     world, named = code(Endpoint(identity=2)), code(Endpoint(identity=9, names=("a.example", "b.example")))
     service = code(Endpoint(identity=5555, namespace="shop", service=Service("web", "front")))
@@ -75,17 +78,18 @@ def every_kind() -> FlowBatch:
         {
             "flow_type": 2,
             "event_type": 129,
-            "contents": said(Contents(1, dns=DNS("example.com.", observation_source="proxy", qtypes=("A",)))),
+            "message": asked(Message(1, "dns", target="example.com.", dns=question)),
         },
         {
             "flow_type": 2,
             "event_type": 129,
-            "contents": said(Contents(2, 4_000_000, HTTP(200, "GET", "http://svc/path", "HTTP/1.1"))),
+            "message": asked(answer),
         },
         {
             "flow_type": 2,
             "event_type": 129,
-            "contents": said(Contents(1, summary="Kafka request \x1b[30mblack\x1b[0m\r\n\x9b\u202e")),
+            "message": asked(Message(1)),
+            "contents": said(Contents(summary="Kafka request \x1b[30mblack\x1b[0m\r\n\x9b\u202e")),
         },
         {"contents": said(Contents(ip_trace_id=77)), "event_type": 4, "tcp_flags": 16},
         {"event_type": 0},

@@ -1,10 +1,14 @@
 """Hubble's rules flow by flow, as its handlers have them: what the columns must agree with."""
 
 from collections import Counter
+from functools import cached_property
+
+import numpy as np
 
 from rubin.model.addresses import text as address_text
 from rubin.model.enums import DropReason, EventType, Protocol, TCPFlags, TracePoint, Verdict
 from rubin.model.icmp import text as icmp_text
+from rubin.model.messages import MessageType
 
 _APPS = ("k8s:app.kubernetes.io/name=", "k8s:k8s-app=", "k8s:app=")
 _LABELS = ("ip", "pod", "namespace", "workload", "workload_kind", "app")
@@ -14,22 +18,40 @@ class Row:
     """One flow, by column."""
 
     def __init__(self, batch, at):
-        self._batch, self._at = batch, at
-        self.contents = batch.tables.contents[self.contents_code]
+        self._batch, self._at, self._turned = batch, at, False
+
+    @cached_property
+    def said(self):
+        """The message as this flow shows it."""
+        return self._batch.tables.messages.read(np.array([self.message]), np.array([self.is_reply]))[0]
 
     @property
-    def contents_code(self):
-        return int(self._batch["contents"][self._at])
+    def l7(self):
+        return {"dns": "DNS", "http": "HTTP", "grpc": "HTTP"}.get(self.said.protocol, "")
+
+    @property
+    def is_exchange(self):
+        return self._batch.tables.messages[self.message].type == MessageType.EXCHANGE
+
+    def turned(self):
+        """The same flow with source and destination changed."""
+        other = Row(self._batch, self._at)
+        other._turned = not self._turned
+        return other
+
+    def _side(self, side):
+        return {"source": "destination", "destination": "source"}[side] if self._turned else side
 
     def __getattr__(self, name):
         return int(self._batch[name][self._at])
 
     def endpoint(self, side):
-        return self._batch.tables.endpoints[int(self._batch[f"{side}_endpoint"][self._at])]
+        return self._batch.tables.endpoints[int(self._batch[f"{self._side(side)}_endpoint"][self._at])]
 
     def ip(self, side):
         if not self.ip_version:
             return ""
+        side = self._side(side)
         return address_text(self._batch[f"{side}_high"][self._at], self._batch[f"{side}_low"][self._at])
 
     @property
@@ -39,7 +61,7 @@ class Row:
     @property
     def flow_protocol(self):
         if self.event_type == EventType.L7:
-            return "DNS" if self.contents.dns else "HTTP" if self.contents.http else "Unknown L7"
+            return self.l7 or "Unknown L7"
         if self.event_type in (EventType.DROP, EventType.TRACE, EventType.POLICY_VERDICT, EventType.CAPTURE):
             return self.l4 or "Unknown L4"
         return "Unknown flow"
@@ -117,7 +139,7 @@ def flow(row, flags):
         points = {point.sub_type: point.name.lower().replace("_", "-") for point in TracePoint if point}
         sub = points.get(row.event_sub_type, "")
     elif kind == "L7":
-        sub = "DNS" if row.contents.dns else "HTTP" if row.contents.http else ""
+        sub = row.l7
     elif kind == "Unknown":
         sub = str(row.event_type)
     yield {"protocol": row.flow_protocol, "type": kind, "subtype": sub, "verdict": row.verdict_name}
@@ -175,7 +197,7 @@ def policy(row, flags):
     direction = ("traffic_direction_unknown", "ingress", "egress")[row.traffic_direction]
     matches = ("none", "l3-only", "l3-l4", "l4-only", "all", "l3-proto", "proto-only")
     if row.event_type == EventType.L7:
-        match = "l7/" + ("dns" if row.contents.dns else "http" if row.contents.http else "")
+        match = "l7/" + row.l7.lower()
     elif row.event_type == EventType.POLICY_VERDICT and row.endpoint("source").identity != 1:
         match = matches[row.policy_match_type] if row.policy_match_type < len(matches) else "unknown"
     else:

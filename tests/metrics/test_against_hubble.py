@@ -10,8 +10,10 @@ from rubin.metrics.options import IDENTIFIERS, LABELS
 from rubin.metrics.sink import Metrics, Settings
 from rubin.metrics.words import words
 from rubin.model.batch import FlowBatch
-from rubin.model.tables import DNS, HTTP, Container, Contents, Endpoint, Service, Tables, Workload
+from rubin.model.messages import DNS, Message
+from rubin.model.tables import Container, Endpoint, Service, Tables, Workload
 from tests.metrics.hubble import RULES, counted
+from tests.metrics.hubble_messages import MESSAGES, said
 from tests.metrics.pages import samples
 
 _ENDPOINTS = (
@@ -23,10 +25,23 @@ _ENDPOINTS = (
     Endpoint(3, 302, "", "default", (), "", (Workload("w", ""),)),
     Endpoint(4, 303, "", "default", ("cidr:10.0.0.0/8", "reserved:world-ipv4"), ""),
 )
-_CONTENTS = (
-    Contents(l7_type=1, dns=DNS("x.example")),
-    Contents(l7_type=1, http=HTTP(method="GET")),
-    Contents(l7_type=1),
+_MESSAGES = (
+    Message(1, "dns", target="x.example", dns=DNS("x.example")),
+    Message(1, "http", "GET"),
+    Message(4, "grpc", "POST"),
+    Message(2, "redis", "GET"),
+    Message(1),
+    Message(
+        4, "dns", "A", dns=DNS("y.example", ("10.0.0.1", "10.0.0.2"), 30, qtypes=("A", "HTTPS"), rrtypes=("A", "A"))
+    ),
+    Message(2, "dns", dns=DNS("z.example", (), rcode=3, qtypes=("AAAA",), rrtypes=("SOA",))),
+    Message(2, "dns", dns=DNS("", ("::1",), rcode=12, qtypes=("AAAA",))),
+    Message(4, "http", "GET", version="HTTP/1.1", status=200, latency_ns=7_000_000),
+    Message(2, "http", "PUT", version="HTTP/1.0", status=503, failed=True),
+    Message(4, "grpc", "POST", status=200, failed=True, error="NOT_FOUND no such thing", latency_ns=20_000_000_000),
+    Message(1, "kafka", "produce", target="orders", status=3, latency_ns=1_000_000),
+    Message(1, "kafka", "fetch", target="orders"),
+    Message(4, "kafka", "fetch", target="orders", latency_ns=2_000_000),
 )
 
 _RANGES = {
@@ -46,7 +61,7 @@ _RANGES = {
     "sctp_chunk_type": range(7),
     "drop_reason": (0, 133, 181, 206, 65_535),
     "policy_match_type": (0, 1, 2, 3, 4, 5, 6, 7, 255),
-    "contents": range(4),
+    "message": range(len(_MESSAGES) + 1),
     "source_endpoint": range(len(_ENDPOINTS) + 1),
     "destination_endpoint": range(len(_ENDPOINTS) + 1),
 }
@@ -55,8 +70,7 @@ _RANGES = {
 def any_flows(seed: int, n: int, tables: Tables) -> FlowBatch:
     for endpoint in _ENDPOINTS:
         tables.endpoints.code(endpoint)
-    for contents in _CONTENTS:
-        tables.contents.code(contents)
+    tables.messages.codes(_MESSAGES)
     rng = np.random.default_rng(seed)
     return FlowBatch({name: rng.choice(np.array(values), n) for name, values in _RANGES.items()}, tables)
 
@@ -90,6 +104,33 @@ def test_it_counts_what_hubble_would(name, options, seed, flags):
     assert samples(metrics.exposition(), RULES[name][0]) == counted(batch, name, options, flags)
 
 
+@pytest.mark.parametrize(("name", "sample"), MESSAGES)
+@settings(max_examples=20, deadline=None)
+@given(options=_contexts, seed=st.integers(0, 1000), flags=st.sets(st.sampled_from(["query", "ignoreAAAA"])))
+def test_it_counts_the_messages_that_hubble_would(name, sample, options, seed, flags):
+    flags = flags if name == "dns" else set()
+    batch = any_flows(seed, 200, Tables())
+    metrics = serving(name, options, flags)
+    metrics.observe(batch)
+    assert samples(metrics.exposition(), sample) == said(batch, MESSAGES[name, sample], options, flags)
+
+
+@pytest.mark.parametrize(("name", "sample"), MESSAGES)
+def test_context_labels_come_before_those_of_messages(name, sample):
+    options = {"labelsContext": list(reversed(_LABELS)), "sourceContext": ["pod"]}
+    metrics = serving(name, options, ["query"] if name == "dns" else [])
+    metrics.observe(any_flows(1, 500, Tables()))
+    line = next(line for line in metrics.exposition().decode().splitlines() if line.startswith(sample + "{"))
+    heads = [part.partition("=")[0] for part in line.partition("{")[2].split(",") if '="' in part]
+    own = {
+        "hubble_dns_response_types_total": ["type", "qtypes", "query"],
+        "hubble_kafka_requests_total": ["topic", "api_key", "error_code", "reporter"],
+        "hubble_http_responses_total": ["method", "protocol", "status", "reporter"],
+    }
+    assert heads[: len(_LABELS) + 1] == [*_LABELS, "source"]
+    assert heads[len(_LABELS) + 1 :] == own.get(sample, heads[len(_LABELS) + 1 :])
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_the_order_of_the_labels_is_hubbles(name):
     options = {"labelsContext": list(reversed(_LABELS)), "destinationContext": ["pod"], "sourceContext": ["pod"]}
@@ -113,6 +154,21 @@ def test_counts_go_on_through_new_tables_and_small_batches():
         for key, count in counted(batch, "flow", options).items():
             total[key] = total.get(key, 0) + count
     assert samples(metrics.exposition(), "hubble_flows_processed_total") == total
+
+
+@pytest.mark.parametrize(("name", "sample"), MESSAGES)
+def test_messages_go_on_through_new_tables_and_small_batches(name, sample):
+    metrics = serving(name, {"labelsContext": ["source_app", "destination_ip"]})
+    total: dict = {}
+    for seed in range(3):
+        batch = any_flows(seed, 300, Tables())
+        for start in range(0, 300, 37):
+            metrics.observe(batch.take(slice(start, start + 37)))
+        for key, count in said(
+            batch, MESSAGES[name, sample], {"labelsContext": ["source_app", "destination_ip"]}
+        ).items():
+            total[key] = total.get(key, 0) + count
+    assert samples(metrics.exposition(), sample) == total
 
 
 def test_an_endpoint_that_its_tables_learn_later_is_known():

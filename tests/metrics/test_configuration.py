@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rubin.errors import UsageError
+from rubin.metrics.catalogue import HANDLERS
 from rubin.metrics.configuration import BEYOND_HUBBLE, KNOWN, parse
 from rubin.metrics.options import IDENTIFIERS, LABELS
 
@@ -26,10 +27,14 @@ def by_name(configuration):
 def test_the_articles_helm_string_works():
     configuration = parse(ARTICLE)
     assert set(by_name(configuration)) - set(BEYOND_HUBBLE) == {
-        "drop", "tcp", "flow", "flows-to-world", "port-distribution", "icmp",
+        "dns", "drop", "tcp", "flow", "flows-to-world", "port-distribution", "icmp", "httpV2",
     }  # fmt: skip
-    assert configuration.inactive == ("dns", "httpV2")
-    assert all("inactive" in note for note in configuration.notes)
+    assert by_name(configuration)["httpV2"].flags == {"exemplars"}
+    assert not configuration.notes
+
+
+def test_every_name_has_a_handler():
+    assert set(HANDLERS) == set(KNOWN)
 
 
 def test_the_articles_second_step_replaces_the_options_of_the_first():

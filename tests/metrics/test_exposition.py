@@ -6,9 +6,10 @@ import time
 import numpy as np
 import pytest
 
+from rubin.metrics.durations import BOUNDS_S
 from rubin.metrics.exposition import page, wants_open_metrics
 from rubin.metrics.own import Figure, Own, by_name, one
-from rubin.metrics.series import BOUNDS_S, Family
+from rubin.metrics.series import Family
 from rubin.metrics.sink import Metrics, Settings
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import TCPEvent

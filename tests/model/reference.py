@@ -11,6 +11,7 @@ from rubin.model.batch import FlowBatch
 from rubin.model.columns import COLUMNS
 from rubin.model.enums import TracePoint, Verdict
 from rubin.model.filter import BeyondHubble, FlowFilter
+from tests.said import seen
 
 Flow = dict[str, Any]
 
@@ -25,6 +26,7 @@ def _flow(batch: FlowBatch, row: int) -> Flow:
     for name, column in COLUMNS.items():
         value = int(batch[name][row])
         flow[name] = batch.tables[column.table][value] if column.table else value
+    flow["message"] = seen(flow["message"], flow["is_reply"])
     for side in ("source", "destination"):
         text = addresses.text(flow[f"{side}_high"], flow[f"{side}_low"])
         flow[f"{side}_ip"] = text if flow["ip_version"] else ""
@@ -56,7 +58,8 @@ def passes(flow: Flow, asked: FlowFilter) -> bool:
 def _local(flow: Flow, side: str, beyond: BeyondHubble) -> bool:
     """What is asked of the process and the container on a side."""
     point, way = (TracePoint.TO_STACK, 2) if side == "source" else (TracePoint.TO_ENDPOINT, 1)
-    here = flow["trace_point"] == point or (flow["trace_point"] == 0 and flow["traffic_direction"] == way)
+    turned = 3 - way if flow["is_reply"] == 1 else way
+    here = flow["trace_point"] == point or (flow["trace_point"] == 0 and flow["traffic_direction"] == turned)
     process, endpoint = flow["process"], flow[f"{side}_endpoint"]
     known, container = here and process.pid != 0, endpoint.container
     names = {process.command, process.executable, process.executable.split("/")[-1]}
@@ -173,9 +176,9 @@ def _protocol(flow: Flow, values: Sequence[str]) -> bool:
     for value in values:
         if flow["protocol"] in of.get(value.lower(), []):
             return True
-        if value.lower() == "http" and flow["contents"].http is not None:
+        if flow["message"].protocol == value.lower():
             return True
-        if value.lower() == "dns" and flow["contents"].dns is not None:
+        if value.lower() == "http" and flow["message"].protocol == "grpc":
             return True
     return False
 
@@ -195,16 +198,16 @@ def _flags(flow: Flow, values: Sequence[int]) -> bool:
 
 
 def _http(flow: Flow, field: str, values: Sequence[Any]) -> bool:
-    http = flow["contents"].http
-    if http is None:
+    http = flow["message"]
+    if http.protocol not in ("http", "grpc"):
         return False
     if field == "status":
-        code = f"{http.code:03d}"
-        return http.code != 0 and any(code.startswith(v[:-1]) if v.endswith("+") else code == v for v in values)
+        code = f"{http.status:03d}"
+        return http.status != 0 and any(code.startswith(v[:-1]) if v.endswith("+") else code == v for v in values)
     if field == "method":
         return bool(http.method) and http.method.lower() in [value.lower() for value in values]
     if field == "header":
-        return any(header in values for header in http.headers)
+        return any(header in values for header in http.attributes)
     text = http.url if field == "url" else re.sub(r"^http://[^/]*", "", http.url).split("?")[0]
     return any(re.search(value, text) for value in values)
 
@@ -251,9 +254,9 @@ _RULES: dict[str, Any] = {
     "http_path": lambda f, v: _http(f, "path", v),
     "http_url": lambda f, v: _http(f, "url", v),
     "http_header": lambda f, v: _http(f, "header", v),
-    "dns_query": lambda f, v: f["contents"].dns is not None and any(re.search(p, f["contents"].dns.query) for p in v),
+    "dns_query": lambda f, v: f["message"].dns is not None and any(re.search(p, f["message"].dns.query) for p in v),
     "node_name": lambda f, v: _node(f["node_name"], v),
-    "trace_id": lambda f, v: f["contents"].trace_id in v,
+    "trace_id": lambda f, v: f["message"].trace_id in v,
     "ip_trace_id": lambda f, v: f["contents"].ip_trace_id != 0 and f["contents"].ip_trace_id in v,
     "encrypted": lambda f, v: bool(f["encrypted"]) in v,
 }

@@ -15,8 +15,9 @@ from rubin.model.columns import DTYPES
 from rubin.model.filter import BeyondHubble, Filters, FlowFilter
 from rubin.model.judgement import Cel
 from rubin.model.meanings import BEYOND_HUBBLE, MEANINGS
+from rubin.model.messages import DNS, Message
 from rubin.model.predicates import Mask, Rows
-from rubin.model.tables import DNS, HTTP, Container, Contents, Endpoint, Link, Process, Service, Tables, Workload
+from rubin.model.tables import Container, Contents, Endpoint, Link, Process, Service, Tables, Workload
 from tests.flows import flows, generate
 from tests.model.reference import flows_of, wanted
 
@@ -62,18 +63,29 @@ endpoints = st.builds(
 )
 contents = st.builds(
     Contents,
-    http=st.none()
-    | st.builds(
-        HTTP,
-        code=st.sampled_from([0, 200, 404, 40, 4041]),
-        method=st.sampled_from(METHODS),
-        url=st.sampled_from(URLS),
-        headers=st.lists(st.sampled_from(HEADERS), max_size=2).map(tuple),
-    ),
-    dns=st.none() | st.builds(DNS, query=st.sampled_from(("pay.example.com.", "1", ""))),
-    trace_id=st.sampled_from(["", "abc"]),
     ip_trace_id=st.sampled_from([0, 7]),
     node_labels=st.lists(st.sampled_from(["app=web", "tier=front"]), max_size=2).map(tuple),
+)
+kinds, traces = st.integers(0, 4), st.sampled_from(["", "abc"])
+messages = (
+    st.builds(
+        Message,
+        kinds,
+        st.sampled_from(["http", "http", "grpc", "redis", ""]),
+        authority=st.sampled_from(["", "shop"]),
+        status=st.sampled_from([0, 200, 404, 40, 4041]),
+        method=st.sampled_from(METHODS),
+        target=st.sampled_from(URLS),
+        attributes=st.lists(st.sampled_from(HEADERS), max_size=2).map(tuple),
+        trace_id=traces,
+    )
+    | st.builds(
+        lambda kind, query, trace: Message(kind, "dns", target=query, trace_id=trace, dns=DNS(query)),
+        kinds,
+        st.sampled_from(("pay.example.com.", "1", "")),
+        traces,
+    )
+    | st.builds(Message, trace_id=traces)
 )
 processes = st.builds(
     Process,
@@ -94,6 +106,7 @@ def few(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 ROWS = {
     "endpoints": few(endpoints),
     "contents": few(contents),
+    "messages": few(messages),
     "processes": few(processes),
     "links": few(st.builds(Link, st.sampled_from([0, 2]), st.sampled_from(["", "eth0"]))),
     "addresses": few(st.sampled_from(ADDRESSES)),
@@ -111,7 +124,8 @@ def batches(draw: st.DrawFn) -> FlowBatch:
     seed = np.random.default_rng(draw(SEED))
 
     def codes(name: str, strategy: st.SearchStrategy[Any]) -> Array:
-        known = [0, *(tables[name].code(row) for row in draw(strategy))]
+        table: Any = tables[name]
+        known = [0, *table.codes(draw(strategy))]
         return seed.choice(known, rows)
 
     def some(*values: int) -> Array:
@@ -148,6 +162,7 @@ def batches(draw: st.DrawFn) -> FlowBatch:
         "link": codes("links", ROWS["links"]),
         "node_name": codes("strings", ROWS["nodes"]),
         "contents": codes("contents", ROWS["contents"]),
+        "message": codes("messages", ROWS["messages"]),
     }
     absent = set(seed.choice(sorted(columns), seed.integers(0, 4)).tolist())
     return FlowBatch({n: column.astype(DTYPES[n]) for n, column in columns.items() if n not in absent}, tables)
@@ -175,7 +190,9 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "interface": some_of([(0, "eth0"), (2, ""), (0, ""), (3, "eth0")]),
     "event_type": some_of([(0, False, 0), (4, False, 0), (4, True, 3), (0, True, 133), (129, False, 9), (-1, True, 0)]),
     "http_status_code": some_of(["404", "4+", "40+", "200"]),
-    "protocol": some_of(["tcp", "UDP", "icmp", "icmpv4", "icmpv6", "sctp", "vrrp", "igmp", "dns", "http"]),
+    "protocol": some_of(
+        ["tcp", "UDP", "icmp", "icmpv4", "icmpv6", "sctp", "vrrp", "igmp", "dns", "http", "gRPC", "redis"]
+    ),
     "reply": some_of([True, False]),
     "dns_query": some_of(REGEXES),
     "http_method": some_of(["get", "POST", "PUT"]),
@@ -322,7 +339,7 @@ def test_nothing_asked_is_everything():
         (FlowFilter(source_port=("http",)), "source_port 'http' is no port"),
         (FlowFilter(source_port=("65536",)), "source_port '65536' is no port"),
         (FlowFilter(destination_port=("٣",)), "destination_port '٣' is no port"),
-        (FlowFilter(protocol=("kafka",)), "protocol 'kafka' does not exist"),
+        (FlowFilter(protocol=("gopher",)), "protocol 'gopher' does not exist"),
         (FlowFilter(source_fqdn=("a..",)), "source_fqdn pattern 'a..' has an empty name"),
         (FlowFilter(source_fqdn=("a b",)), "source_fqdn pattern 'a b' holds ' '"),
         (FlowFilter(node_name=("a/b/c",)), "node_name pattern 'a/b/c' holds more than one '/'"),
@@ -353,16 +370,17 @@ def test_http_filters_may_be_asked_of_layer_7_events():
 
 def test_a_hostile_expression_takes_no_longer_than_the_text():
     tables = Tables()
-    code = tables.contents.code(Contents(http=HTTP(url="/" + "a" * 100_000)))
-    batch = FlowBatch({"contents": np.array([code])}, tables)
+    code = tables.messages.code(Message(protocol="http", target="/" + "a" * 100_000))
+    batch = FlowBatch({"message": np.array([code])}, tables)
     assert not Filters([FlowFilter(http_path=("(a|aa)+$b", "(.*)*=", "(a*)*c"))]).mask(batch).any()
     assert not Filters([FlowFilter(source_fqdn=("*a" * 50 + "b",))]).mask(batch).any()
 
 
 def test_texts_that_are_no_unicode_match_nothing_and_raise_nothing():
     tables = Tables()
-    code = tables.contents.code(Contents(http=HTTP(url="/\ud800\udfff"), dns=DNS(query="\udc80")))
-    batch = FlowBatch({"contents": np.array([code])}, tables)
+    code = tables.messages.code(Message(protocol="http", target="/\ud800\udfff"))
+    other = tables.messages.code(Message(protocol="dns", target="\udc80", dns=DNS(query="\udc80")))
+    batch = FlowBatch({"message": np.array([code, other])}, tables)
     assert not Filters([FlowFilter(http_url=("x",))]).mask(batch).any()
     assert not Filters([FlowFilter(dns_query=("x",))]).mask(batch).any()
 
@@ -398,13 +416,13 @@ def test_texts_are_judged_once_per_table_row():
     calls = []
     rows = asked._allow[0]._predicates[0]
     assert isinstance(rows, Rows)
-    (inner,) = rows.tests
+    (inner,) = rows.answers.tests
 
     def counted(row: Endpoint) -> bool:
         calls.append(row)
         return inner(row)
 
-    rows.tests = [counted]
+    rows.answers.tests = [counted]
     first = asked.mask(batch)
     for _ in range(3):
         assert (asked.mask(batch) == first).all()

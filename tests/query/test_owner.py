@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from rubin.model.exchanges import expanded
+from rubin.model.messages import Message, MessageType
 from rubin.model.tables import Endpoint, Process, Tables
 from rubin.query.owner import Owner, owner
 from rubin.store.ring import Ring
@@ -47,6 +49,18 @@ ROWS = ((10, FIRST, WEB, "TO_STACK"), (30, SECOND, HOST, "TO_ENDPOINT"), (20, FI
 )
 def test_it_is_the_last_that_had_the_number_until_then(time_ns, found):
     assert owner(ring(*ROWS), 7, time_ns) == found
+
+
+def test_the_owner_of_an_answer_is_the_one_that_asked():
+    tables = Tables()
+    ends = [tables.endpoints.code(one) for one in (HOST, WEB)]
+    said = tables.messages.code(Message(MessageType.EXCHANGE, "http", "GET", latency_ns=5))
+    codes = {"process": tables.processes.code(FIRST), "source_endpoint": ends[0], "destination_endpoint": ends[1]}
+    table = "src dst trace_point is_reply traffic_direction\n10.0.0.2:80 10.0.0.1:1 UNKNOWN_POINT 1 EGRESS"
+    batch = flows(table, tables).with_columns(message=np.array([said]), time_ns=np.array([10]))
+    made = Ring(again=expanded)
+    made.append(batch.with_columns(**{name: np.array([code], np.uint32) for name, code in codes.items()}))
+    assert owner(made, 7, 10) == Owner(FIRST, WEB, 10)
 
 
 def test_nobody_had_a_number_that_no_flow_has():

@@ -8,8 +8,11 @@ import pytest
 from rubin.model.batch import FlowBatch, Lost
 from rubin.model.columns import ROW_BYTES
 from rubin.model.enums import LostSource
+from rubin.model.exchanges import expanded
+from rubin.model.messages import Message, MessageType
 from rubin.model.tables import Tables
 from rubin.store import segment
+from rubin.store.cursor import Cursor
 from rubin.store.ring import Ring
 from tests.flows import flows, generate
 
@@ -166,3 +169,24 @@ def test_used_memory_does_not_show_through_where_a_batch_says_nothing():
     (batch,) = ring.scan()
     assert not batch["tcp_flags"].any()
     assert (batch["is_reply"] == -1).all()
+
+
+def test_an_exchange_takes_at_most_320_bytes():
+    tables, count = Tables(), 100_000
+    paths = tables.messages.texts.codes_of(f"/api/v1/items/{number:026}" for number in range(20_000))
+    numbers = {"protocol": 1, "type": 4, "status": 200, "latency_ns": 5, "target": np.resize(paths, count)}
+    tables.messages.extend(count, numbers)
+    assert tables.messages.memory_bytes / count + ROW_BYTES <= 320
+    assert not tables.full
+
+
+def test_what_is_read_may_be_more_than_what_is_stored():
+    tables = Tables()
+    code = tables.messages.code(Message(MessageType.EXCHANGE, "redis", "GET"))
+    ring = Ring(again=expanded)
+    ring.append(_numbered(0, 3, tables).with_columns(message=np.array([0, code, 0]), is_reply=np.ones(3)))
+    assert _read(ring) == [0, 1, 1, 2]
+    assert _read(ring, as_stored=True) == [0, 1, 2]
+    cursor = Cursor(ring, 0)
+    assert [len(view) for view in cursor.read()] == [4]
+    assert (cursor.row, cursor.take_overtaken(), cursor.read()) == (3, 0, [])

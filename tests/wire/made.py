@@ -10,9 +10,8 @@ from hypothesis.extra import numpy as hnp
 from rubin.model import addresses
 from rubin.model.batch import FlowBatch
 from rubin.model.columns import COLUMNS, DTYPES
+from rubin.model.messages import DNS, PROTOCOLS, Message
 from rubin.model.tables import (
-    DNS,
-    HTTP,
     Contents,
     Endpoint,
     Link,
@@ -36,27 +35,42 @@ endpoints = st.builds(
 )  # fmt: skip
 processes = st.builds(Process, _u32, words, st.integers(-1, 2**32 - 1), _u64, words, _u64)
 links = st.builds(Link, _u32, words, words, words, st.integers(0, 4095))
-http = st.builds(
-    HTTP, st.integers(0, 599), words, words, words, st.lists(st.tuples(words, words), max_size=2).map(tuple)
-)
-dns = st.builds(DNS, words, _some, _u32, _some, words, st.integers(0, 30), _some, _some)
+_i32 = st.integers(-(2**31), 2**31 - 1)
+_dns = st.builds(DNS, words, _some, _u32, _some, words, st.integers(0, 30), _some, _some)
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> Message:
+    """Any protocol and type; of DNS the target is the query."""
+    protocol = draw(st.sampled_from(PROTOCOLS))
+    dns = draw(_dns) if protocol == "dns" else None
+    attributes = draw(st.lists(st.tuples(words, words), max_size=2).map(tuple))
+    return Message(
+        draw(st.integers(0, 4)), protocol, draw(words), draw(words), dns.query if dns else draw(words), draw(words),
+        draw(_i32 | st.integers(0, 599)), draw(st.booleans()), draw(words), draw(_u64), draw(_u32), draw(_u32),
+        draw(words), attributes, dns,
+    )  # fmt: skip
+
+
 policies = st.lists(st.builds(Policy, words, words, _some, _u64, words), max_size=2).map(tuple)
 tunnels = st.builds(
     Tunnel, st.integers(0, 2), words, words, st.integers(0, 65535), st.integers(0, 65535), st.integers(0, 2**24 - 1)
 )
 contents = st.builds(
-    Contents, st.integers(0, 3), _u64, st.none() | http, st.none() | dns, words, _u64, st.none() | tunnels, _u32,
-    words, _some, policies, policies, policies, policies, _some,
+    Contents, _u64, st.none() | tunnels, _u32, words, _some, policies, policies, policies, policies, _some,
 )  # fmt: skip
-_ROWS = {"strings": words, "endpoints": endpoints, "processes": processes, "links": links, "contents": contents}
+_ROWS = {
+    "strings": words, "endpoints": endpoints, "processes": processes, "links": links, "contents": contents,
+    "messages": messages(),
+}  # fmt: skip
 
 
 @st.composite
 def tables(draw: st.DrawFn) -> Tables:
     made = Tables()
     for name, rows in _ROWS.items():
-        for row in draw(st.lists(rows, max_size=4)):
-            made[name].code(row)
+        table: Any = made[name]
+        table.codes(draw(st.lists(rows, max_size=4)))
     return made
 
 

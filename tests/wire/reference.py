@@ -6,7 +6,8 @@ from rubin.model.columns import COLUMNS
 from rubin.model.enums import Protocol, TCPFlags
 from rubin.wire import drop, mask, summary
 from rubin.wire.pb import flow_pb2, observer_pb2
-from rubin.wire.rows import put_contents, put_endpoint, put_link
+from rubin.wire.rows import put_contents, put_endpoint, put_link, put_message
+from tests.said import seen
 
 
 def responses(batch: FlowBatch, paths: list[str], version: str) -> list[observer_pb2.GetFlowsResponse]:
@@ -56,7 +57,9 @@ def _flow(batch: FlowBatch, row: dict[str, int], version: str) -> flow_pb2.Flow:
     put_link(flow, tables.links[row["link"]])
     contents = tables.contents[row["contents"]]
     usual = summary.of_packet(*(row[name] for name in summary.KEY))
-    put_contents(flow, contents, summary.of_contents(contents) or usual)
+    put_contents(flow, contents)
+    put_message(flow, seen(tables.messages[row["message"]], row["is_reply"]))
+    flow.Summary = contents.summary or flow.Summary or usual
     _put_ip(flow, batch, row)
     _put_l4(flow, row)
     return flow

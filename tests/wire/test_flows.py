@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from rubin.errors import RubinError
 from rubin.model.batch import FlowBatch, Lost
 from rubin.model.enums import LostSource
+from rubin.model.exchanges import expanded
+from rubin.model.messages import DNS, Message
 from rubin.model.tables import Contents, Endpoint, Tables
 from rubin.wire.flows import FlowEncoder, lost_response
 from rubin.wire.pb import flow_pb2, observer_pb2
@@ -99,6 +101,80 @@ def test_rest_wins_over_columns_and_an_empty_emitter_means_none() -> None:
     (response,) = FlowEncoder(None, "1").responses(batch)
     assert response.flow == kept
     assert response.time == kept.time
+
+
+def _said(*rows: Message) -> FlowBatch:
+    tables = Tables()
+    return FlowBatch({"message": tables.messages.codes(rows), "is_reply": np.ones(len(rows))}, tables)
+
+
+def _halves(row: Message) -> tuple[flow_pb2.Flow, flow_pb2.Flow]:
+    batch = expanded(_said(row))
+    asked, answered = (
+        observer_pb2.GetFlowsResponse.FromString(one.SerializeToString()).flow
+        for one in FlowEncoder(None, "1").responses(batch)
+    )
+    return asked, answered
+
+
+def test_an_exchange_of_http_is_hubbles_request_and_response() -> None:
+    whole = Message(
+        4, "http", "GET", "shop", "/pay", "HTTP/1.1", 404, True, "", 4_000_000, trace_id="abc", attributes=(("a", "b"),)
+    )  # fmt: skip
+    asked, answered = _halves(whole)
+    headers = [flow_pb2.HTTPHeader(key="a", value="b")]
+    http = flow_pb2.HTTP(method="GET", url="http://shop/pay", protocol="HTTP/1.1", headers=headers)
+    assert asked.l7 == flow_pb2.Layer7(type=flow_pb2.REQUEST, http=http)
+    http.code = 404
+    assert answered.l7 == flow_pb2.Layer7(type=flow_pb2.RESPONSE, latency_ns=4_000_000, http=http)
+    assert asked.trace_context.parent.trace_id == answered.trace_context.parent.trace_id == "abc"
+    assert asked.Summary == "HTTP/1.1 GET http://shop/pay"
+    assert answered.Summary == "HTTP/1.1 404 4ms (GET http://shop/pay)"
+
+
+def test_an_exchange_of_dns_is_hubbles_question_and_answer() -> None:
+    whole = DNS("x.", ("1.2.3.4",), 30, ("y.",), "proxy", 3, ("A",), ("A",))
+    asked, answered = _halves(Message(4, "dns", target="x.", dns=whole))
+    question = flow_pb2.DNS(query="x.", observation_source="proxy", qtypes=["A"])
+    assert asked.l7 == flow_pb2.Layer7(type=flow_pb2.REQUEST, dns=question)
+    question.MergeFrom(flow_pb2.DNS(ips=["1.2.3.4"], ttl=30, cnames=["y."], rcode=3, rrtypes=["A"]))
+    assert answered.l7 == flow_pb2.Layer7(type=flow_pb2.RESPONSE, dns=question)
+
+
+def test_other_protocols_are_a_type_and_a_summary_and_grpc_is_http() -> None:
+    asked, answered = _halves(Message(4, "redis", "GET", failed=True, error="WRONGTYPE", latency_ns=2_000_000))
+    assert asked.l7 == flow_pb2.Layer7(type=flow_pb2.REQUEST)
+    assert answered.l7 == flow_pb2.Layer7(type=flow_pb2.RESPONSE, latency_ns=2_000_000)
+    assert (asked.Summary, answered.Summary) == ("Redis GET", "Redis ERROR WRONGTYPE 2ms (GET)")
+    _, answered = _halves(Message(4, "grpc", "POST", "shop", "/shop.Cart/Add", status=200))
+    http = flow_pb2.HTTP(code=200, method="POST", url="http://shop/shop.Cart/Add", protocol="HTTP/2")
+    assert answered.l7 == flow_pb2.Layer7(type=flow_pb2.RESPONSE, http=http)
+
+
+def test_a_trace_id_alone_makes_no_layer_7() -> None:
+    (flow,) = FlowEncoder(None, "1").messages(_said(Message(trace_id="abc")))
+    assert flow.trace_context.parent.trace_id == "abc"
+    assert not flow.HasField("l7")
+
+
+def test_a_summary_of_its_own_and_a_rest_stand_above_the_message() -> None:
+    batch = _said(Message(2, "redis", "GET"), Message(2, "http", "GET", target="/"))
+    kept = flow_pb2.Flow(l7=flow_pb2.Layer7(latency_ns=7))
+    code = batch.tables.contents.codes([Contents(summary="mine"), Contents(rest=kept.SerializeToString())])
+    mine, rest = FlowEncoder(None, "1").messages(batch.with_columns(contents=code))
+    assert (mine.Summary, mine.l7.type) == ("mine", flow_pb2.RESPONSE)
+    assert rest.l7 == kept.l7
+
+
+def test_more_messages_than_are_kept_are_right_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rubin.wire.pieces.Pieces._KEPT_MESSAGES", 50)
+    batch = _said(*(Message(1 + number % 3, "http", "GET", target=f"/{number % 70}") for number in range(300)))
+    encoder = FlowEncoder(None, "1")
+    encoder.ROWS = 64
+    for _ in range(2):
+        assert list(encoder.responses(batch)) == reference.responses(batch, [], "1")
+    (made,) = encoder._pieces.values()
+    assert len(made._messages) <= 64
 
 
 def test_a_loss_is_told_with_all_that_is_known_of_it() -> None:

@@ -9,8 +9,11 @@ from rubin.errors import RubinError
 from rubin.model.batch import FlowBatch, Lost, empty
 from rubin.model.columns import COLUMNS
 from rubin.model.enums import LostSource
+from rubin.model.exchanges import expanded
+from rubin.model.messages import DNS, Message
 from rubin.model.tables import Contents, Tables
 from rubin.wire import frames
+from rubin.wire.tablerows import from_lists, to_list
 from tests.flows import generate
 from tests.wire.made import batches, words
 
@@ -56,9 +59,24 @@ def test_rest_and_losses_without_flows_arrive() -> None:
     assert frames.decode(frames.encode(empty(lost=lost))).lost == lost
 
 
-FRAME = frames.encode(
-    generate(20, endpoints=5, pairs=4).with_lost((Lost(LostSource.HUBBLE_RING_BUFFER, 1, 2, node_name="n"),))
-)
+def _spoken() -> FlowBatch:
+    batch = generate(20, endpoints=5, pairs=4)
+    said = [Message(4, "http", "GET", "h", "/"), Message(2, "dns", target="x.", dns=DNS("x.", ("1.2.3.4",)))]
+    return batch.with_columns(message=np.resize([0, *batch.tables.messages.codes(said)], 20))
+
+
+FRAME = frames.encode(_spoken().with_lost((Lost(LostSource.HUBBLE_RING_BUFFER, 1, 2, node_name="n"),)))
+
+
+def test_a_message_that_many_rows_name_travels_once() -> None:
+    again = frames.decode(frames.encode(expanded(_spoken().with_columns(is_reply=np.ones(20)))))
+    assert len(again) == 27
+    assert len(again.tables.messages) == 3
+
+
+def test_a_protocol_of_a_newer_server_is_not_known() -> None:
+    (message,) = from_lists("messages", [[2, "gopher", *to_list(Message())[2:]]])
+    assert message == Message(2)
 
 
 def decode_or_refuse(frame: bytes) -> None:
@@ -103,8 +121,8 @@ def test_no_bytes_at_all_do_harm(noise: bytes) -> None:
 
 
 def test_another_version_is_refused_by_name() -> None:
-    with pytest.raises(RubinError, match="version 3 is not 2"):
-        frames.decode(FRAME[:8] + b"\3" + FRAME[9:])
+    with pytest.raises(RubinError, match="version 4 is not 3"):
+        frames.decode(FRAME[:8] + b"\4" + FRAME[9:])
 
 
 def test_counts_that_cannot_be_true_take_no_memory() -> None:

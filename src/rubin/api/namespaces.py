@@ -6,7 +6,8 @@ from collections import deque
 import numpy as np
 
 from rubin.model.batch import FlowBatch
-from rubin.model.tables import Endpoint, Table, Tables
+from rubin.model.table import Table
+from rubin.model.tables import Endpoint, Tables
 from rubin.store.cursor import Cursor
 from rubin.store.ring import Ring
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import nullcontext
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,11 +14,13 @@ from rubin.api.selection import Selection
 from rubin.api.wakes import Wakes, within
 from rubin.model.batch import FlowBatch, Lost, empty
 from rubin.model.enums import LostSource
+from rubin.model.exchanges import added
 from rubin.store.cursor import SPAN_ROWS, Cursor
 from rubin.store.ring import Ring
 
 _LOST_INTERVAL_S = 1.0
 _FIRST_SPAN_ROWS = 2_048
+_MOST_OF_A_ROW = 2  # flows that are made of a row: of an exchange
 
 
 class Reading:
@@ -31,12 +34,14 @@ class Reading:
     def __init__(self, ring: Ring, wakes: Wakes, selection: Selection, node_name: str, rows: int = 4_096) -> None:
         self._ring, self._wakes, self._selection, self._rows = ring, wakes, selection, rows
         self._left = selection.number if selection.number and not selection.follow else None
+        self._skip = 0
         self._missed = _Missed(ring, node_name)
 
     async def __aiter__(self) -> AsyncGenerator[FlowBatch, None]:
         following = self._selection.follow
         end = None if following else self._ring.next_row
-        cursor = Cursor(self._ring, await first_row(self._ring, self._selection))
+        start = await beginning(self._ring, self._selection)
+        cursor, self._skip = Cursor(self._ring, start.row), start.skip
         with self._wakes if following else nullcontext():
             while True:
                 appended, over = self._wakes.appended(), self._over()
@@ -55,7 +60,9 @@ class Reading:
         if self._left == 0:
             return None
         views = cursor.read(end, self._rows if self._selection.filters is None else SPAN_ROWS)
-        self._missed.add(cursor.take_overtaken())
+        if overtaken := cursor.take_overtaken():
+            self._missed.add(overtaken)
+            self._skip = 0  # the row went with them
         parts = deque(part for view in views for part in self._parts(view))
         if lost := self._missed.due():
             parts.append(empty(lost=lost))
@@ -81,6 +88,8 @@ class Reading:
     def _parts(self, view: FlowBatch) -> Iterator[FlowBatch]:
         """The view's rows that are asked for, a few thousand at a time, cut where a loss was noted."""
         losses, view = view.lost, view.without_lost()
+        if self._skip and len(view):
+            view, self._skip = view.take(slice(self._skip, None)), 0
         rows = self._selection.rows(view) if len(view) else np.empty(0, np.intp)
         count = len(view) if rows is None else len(rows)
         if self._left is not None:
@@ -143,30 +152,45 @@ class _Missed:
         return (lost,)
 
 
-async def first_row(ring: Ring, selection: Selection) -> int:
-    """Where to begin reading: the oldest row held, the next to come, or that of the Nth newest match."""
+class Beginning(NamedTuple):
+    """Where to begin reading: a row of the ring, and how many of those that are made of it are passed over."""
+
+    row: int
+    skip: int = 0
+
+
+async def beginning(ring: Ring, selection: Selection) -> Beginning:
+    """At the oldest row held, the next to come, or the Nth newest match."""
     if selection.number and not selection.first:
-        return await _row_of_last(ring, selection)
+        return await _at_last(ring, selection)
     if selection.follow and selection.since_ns is None:
-        return ring.next_row
-    return ring.first_row
+        return Beginning(ring.next_row)
+    return Beginning(ring.first_row)
 
 
-async def _row_of_last(ring: Ring, selection: Selection) -> int:
+async def _at_last(ring: Ring, selection: Selection) -> Beginning:
     end, left, span = ring.next_row, selection.number, _FIRST_SPAN_ROWS
-    if not selection.chooses:
-        return max(ring.first_row, end - left)
+    if left >= _MOST_OF_A_ROW * ring.held_flows:
+        return Beginning(ring.first_row)
     while end > ring.first_row:
         start = max(ring.first_row, end - span)
-        for view in reversed(list(ring.scan(start, end))):
+        for stored in reversed(list(ring.scan(start, end, as_stored=True))):
+            view = ring.again(stored)
             rows = selection.rows(view)
             found = len(view) if rows is None else len(rows)
+            end -= len(stored)
             if found >= left:
-                return end - len(view) + (found - left if rows is None else int(rows[found - left]))
+                return _place(view, found - left if rows is None else int(rows[found - left]), end)
             left -= found
-            end -= len(view)
         if end > start:  # the writer took the rest meanwhile
             break
         span = min(2 * span, SPAN_ROWS)
         await asyncio.sleep(0)
-    return end
+    return Beginning(end)
+
+
+def _place(view: FlowBatch, at: int, first_row: int) -> Beginning:
+    """The place of a row of a view, which begins at a row of the ring."""
+    before = added(view.take(slice(0, at)))
+    follows = at > 0 and before[-1]  # the request that is made of the same row
+    return Beginning(first_row + at - int(before.sum()), int(follows))

@@ -3,13 +3,17 @@
 from collections.abc import Callable
 
 from rubin.metrics.handlers.connect_latency import ConnectLatency
+from rubin.metrics.handlers.dns import DNS
 from rubin.metrics.handlers.drop import Drop
 from rubin.metrics.handlers.flow import Flow
 from rubin.metrics.handlers.flows_to_world import FlowsToWorld
+from rubin.metrics.handlers.http import HTTP, HTTPv2
 from rubin.metrics.handlers.icmp import ICMP
+from rubin.metrics.handlers.kafka import Kafka
 from rubin.metrics.handlers.kernel_drops import KernelDrops
 from rubin.metrics.handlers.policy import Policy
 from rubin.metrics.handlers.port_distribution import PortDistribution
+from rubin.metrics.handlers.requests import Requests
 from rubin.metrics.handlers.resets import Resets
 from rubin.metrics.handlers.retransmits import Retransmits
 from rubin.metrics.handlers.round_trip import RoundTrip
@@ -28,11 +32,24 @@ OF_HUBBLE: dict[str, Callable[[Setup], Handler]] = {
     "sctp": SCTP,
     "policy": Policy,
 }
-HANDLERS: dict[str, Callable[[Setup], Handler]] = OF_HUBBLE | {
-    "traffic": Traffic,
-    "tcp-connect": ConnectLatency,
-    "tcp-rtt": RoundTrip,
-    "tcp-retransmits": Retransmits,
-    "tcp-resets": Resets,
-    "kernel-drops": KernelDrops,
+"""Hubble's, of flows of any kind or of packets."""
+LAYER_7: dict[str, Callable[[Setup], Handler]] = {
+    "dns": DNS,
+    "http": HTTP,
+    "httpV2": HTTPv2,
+    "kafka": Kafka,
+    "requests": Requests,
 }
+"""Of what was said above layer 4."""
+HANDLERS: dict[str, Callable[[Setup], Handler]] = (
+    OF_HUBBLE
+    | LAYER_7
+    | {
+        "traffic": Traffic,
+        "tcp-connect": ConnectLatency,
+        "tcp-rtt": RoundTrip,
+        "tcp-retransmits": Retransmits,
+        "tcp-resets": Resets,
+        "kernel-drops": KernelDrops,
+    }
+)

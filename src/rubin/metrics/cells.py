@@ -1,5 +1,6 @@
 """Sums by key: the one store of all counters and histograms."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,10 @@ class Cells(NamedTuple):
 
 
 class Sums:
-    """(s,) keys with (s, width) sums each; never more than `limit`: what comes after is counted, not kept."""
+    """(s,) keys with (s, width) sums each; never more than `limit`: what comes after is counted, not kept.
+
+    A column may as well hold the last of something, which is `put` there.
+    """
 
     def __init__(self, width: int, limit: int) -> None:
         self._width, self._limit = width, limit
@@ -77,6 +81,14 @@ class Sums:
         """Add to the sums at these places; a column of its own for each, or one for all."""
         np.add.at(self._sums.reshape(-1), at * self._width + columns, amounts)
 
+    def put(self, at: I64, columns: int | I64, values: I64) -> None:
+        """Put values in place of what stands there; of several for one place the last stays."""
+        self._sums.reshape(-1)[at * self._width + columns] = values
+
+    def put_all(self, columns: slice, values: I64) -> None:
+        """Put (s, c) values into these columns of every key."""
+        self._sums[: self._held, columns] = values
+
     def copy(self) -> Cells:
         """What is counted now."""
         return Cells(self.keys.copy(), self._sums[: self._held].copy())
@@ -101,6 +113,6 @@ class Sums:
             self._hold(self._keys[rows], self._sums[rows], self._seen_s[rows])
         return gone
 
-    def move(self, moved: Moved) -> None:
+    def move(self, moved: Moved | Callable[[U64], U64]) -> None:
         """Call the keys by their new names."""
         self._hold(moved(self.keys), self._sums[: self._held], self._seen_s[: self._held])

@@ -9,7 +9,7 @@ from rubin.errors import UsageError
 from rubin.metrics.options import NAMES as CONTEXT_OPTIONS
 from rubin.metrics.options import Options, is_context, options
 
-BEYOND_HUBBLE = ("traffic", "tcp-connect", "tcp-rtt", "tcp-retransmits", "tcp-resets", "kernel-drops")
+BEYOND_HUBBLE = ("traffic", "tcp-connect", "tcp-rtt", "tcp-retransmits", "tcp-resets", "kernel-drops", "requests")
 """Metrics of ours, prefix `rubin_`: on whether they are named or not."""
 
 KNOWN: Mapping[str, tuple[str, ...]] = {
@@ -29,9 +29,6 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
 }
 """Every name with the options that it takes besides the context options."""
 
-INACTIVE = ("dns", "http", "httpV2", "kafka")
-"""Understood, but nothing in the flows feeds them yet."""
-
 _ALIASES = {"flow-to-world": "flows-to-world"}
 _BLANKS = re.compile(r"\s+")
 _COMMAS = re.compile(r"\s*(?<!\\),\s*")  # in Helm's list a comma inside a value is escaped
@@ -49,10 +46,9 @@ class Metric:
 
 @dataclass(frozen=True)
 class Configuration:
-    """The metrics to serve, those that stay silent, and what a reader of the log should know."""
+    """The metrics to serve, and what a reader of the log should know."""
 
     metrics: tuple[Metric, ...] = ()
-    inactive: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -119,11 +115,8 @@ def configured(metrics: Iterable[Metric]) -> Configuration:
         chosen[one.name] = one
     if "http" in chosen and "httpV2" in chosen:
         raise UsageError("metrics 'http' and 'httpV2' exclude each other", "leave out http: httpV2 has its figures")
-    inactive = tuple(name for name in INACTIVE if name in chosen)
-    notes += [f"metric '{name}' is understood but inactive: no source of flows tells it yet" for name in inactive]
-    active = [one for one in chosen.values() if one.name not in inactive]
-    active += [Metric(name, OWN_CONTEXT) for name in BEYOND_HUBBLE if name not in chosen]
-    return Configuration(tuple(active), inactive, tuple(notes))
+    ours = [Metric(name, OWN_CONTEXT) for name in BEYOND_HUBBLE if name not in chosen]
+    return Configuration((*chosen.values(), *ours), tuple(notes))
 
 
 OWN_CONTEXT = options({"labelsContext": ["source_namespace", "source_app", "destination_namespace", "destination_app"]})

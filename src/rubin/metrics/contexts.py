@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rubin.metrics.options import Options
+from rubin.metrics.said import Said
 from rubin.metrics.words import words
 from rubin.model.addresses import text
 from rubin.model.batch import FlowBatch
@@ -19,6 +20,8 @@ from rubin.model.lookup import Lookup
 from rubin.model.tables import Endpoint
 
 U64 = npt.NDArray[np.uint64]
+Flows = FlowBatch | Said
+Rows = npt.NDArray[np.int64] | slice
 
 SHAPE_BITS = 24
 SHAPE_MASK = (1 << SHAPE_BITS) - 1
@@ -47,7 +50,7 @@ class Side:
         self.values: list[tuple[str, ...]] = [()]
         self._by_values: dict[tuple[str, ...], int] = {}
 
-    def keys(self, batch: FlowBatch) -> U64 | np.uint64:
+    def keys(self, batch: Flows) -> U64 | np.uint64:
         """(n,) uint64: each row's code at its place in the key."""
         if not self._chains:
             return np.uint64(self._code(()) << self._shift)
@@ -55,21 +58,21 @@ class Side:
         keys = self._codes(batch.tables)[endpoints]
         return self._with_addresses(batch, endpoints, keys) if self._asks_address else keys
 
-    def _with_addresses(self, batch: FlowBatch, endpoints: npt.NDArray[np.uint32], keys: U64) -> U64:
+    def _with_addresses(self, batch: Flows, endpoints: npt.NDArray[np.uint32], keys: U64) -> U64:
         """The same keys, told apart by address where the endpoint's own words do not suffice."""
         without = self._without_address(batch.tables)[endpoints]
-        rows = np.flatnonzero(without)
+        rows: Rows = np.flatnonzero(without) if not without.all() else slice(None)
         high, low = batch[f"{self._side}_high"][rows], batch[f"{self._side}_low"][rows]
         # without an IP header there is no address to name: version 0 makes another key
-        mixed = mix(high, low, without[rows], batch["ip_version"][rows])
+        mixed = mix(high, low, without[rows] << np.uint64(8) | batch["ip_version"][rows])
         found = self._addresses.find(mixed)
         unknown = np.flatnonzero(found < 0)
         if len(unknown):
-            found[unknown] = self._learn(batch, rows[unknown], mixed[unknown])
+            found[unknown] = self._learn(batch, np.arange(len(batch))[rows][unknown], mixed[unknown])
         keys[rows] = found.astype(np.uint64) << np.uint64(self._shift)
         return keys
 
-    def _learn(self, batch: FlowBatch, rows: npt.NDArray[np.int64], mixed: U64) -> npt.NDArray[np.int64]:
+    def _learn(self, batch: Flows, rows: npt.NDArray[np.int64], mixed: U64) -> npt.NDArray[np.int64]:
         """(n,) int64: the codes of sides seen for the first time, as far as there is room."""
         room = self._limit + 1 - len(self.values)
         if room <= 0:
@@ -155,20 +158,20 @@ class Contexts:
         self._destination = Side("destination", options.destination.chains, limit, _DESTINATION)
         contexts = (options.source, options.destination)
         self._directed = options.direction or any(side.egress or side.ingress for side in contexts)
-        self._last: tuple[FlowBatch, U64] | None = None
+        self._last: tuple[Flows, U64] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The label names."""
         return self.options.names
 
-    def keys(self, batch: FlowBatch) -> U64:
+    def keys(self, batch: Flows) -> U64:
         """(n,) uint64: the context of each row, its shape bits zero."""
         if self._last is None or self._last[0] is not batch:
             self._last = batch, self._worked_out(batch)
         return self._last[1]
 
-    def _worked_out(self, batch: FlowBatch) -> U64:
+    def _worked_out(self, batch: Flows) -> U64:
         keys = np.zeros(len(batch), np.uint64)
         keys |= self._source.keys(batch)
         keys |= self._destination.keys(batch)

@@ -1,6 +1,6 @@
 """The page that Prometheus reads: its text format 0.0.4, and OpenMetrics 1.0."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rubin.metrics.series import Family
 
@@ -15,11 +15,18 @@ def page(families: Iterable[Family], open_metrics: bool) -> bytes:
     for family in families:
         if family.lines:
             parts += _head(family, open_metrics)
-            parts += family.lines
+            parts += _with_exemplars(family) if open_metrics else family.lines
     if open_metrics:
         parts.append("# EOF")
     parts.append("")
     return "\n".join(parts).encode("utf-8", "replace")
+
+
+def _with_exemplars(family: Family) -> Sequence[str]:
+    exemplars = family.exemplars()
+    if not exemplars:
+        return family.lines
+    return [line + exemplars.get(place, "") for place, line in enumerate(family.lines)]
 
 
 def _head(family: Family, open_metrics: bool) -> Iterator[str]:

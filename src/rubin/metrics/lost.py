@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from threading import Lock
 
-from rubin.metrics.series import Family, written
+from rubin.metrics.labels import written
+from rubin.metrics.series import Family
 from rubin.model.batch import Lost
 
 _HUBBLES = ("perf_event_ring_buffer", "observer_events_queue", "hubble_ring_buffer")

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from rubin.metrics.series import Family, written
+from rubin.metrics.labels import written
+from rubin.metrics.series import Family
 
 _LOG = logging.getLogger(__name__)
 

@@ -5,8 +5,7 @@ import numpy.typing as npt
 
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import EventType, IPVersion, Protocol, TCPEvent, TracePoint, Verdict
-from rubin.model.lookup import Lookup
-from rubin.model.tables import Contents
+from rubin.model.messages import HTTP, NUMBERS
 
 U64 = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
@@ -33,18 +32,16 @@ _PROTOCOL = _table(
 _PLAIN = _table(256, 0, {int(event): 1 for event in _HAS_L4}).astype(np.bool_)
 
 
-def _kind(contents: Contents) -> int:
-    if contents.dns is not None:
-        return 1
-    return 2 if contents.http is not None else 0
-
-
-_l7_kind = Lookup("contents", _kind)
+_KINDS = _table(256, 0, {NUMBERS["dns"]: 1, **dict.fromkeys(HTTP, 2)})
 
 
 def l7_kind(batch: FlowBatch) -> U64:
     """(n,) uint64: 1 where the row carries DNS, 2 HTTP, 0 nothing or another protocol."""
-    return _l7_kind(batch.tables)[batch["contents"]]
+    kinds = np.zeros(len(batch), np.uint64)
+    said = np.flatnonzero(batch["message"]) if "message" in batch else ()
+    if len(said):
+        kinds[said] = _KINDS[batch.tables.messages.rows(batch["message"][said])["protocol"]]
+    return kinds
 
 
 def protocol(batch: FlowBatch) -> U64:

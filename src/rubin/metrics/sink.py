@@ -9,15 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rubin.metrics.catalogue import HANDLERS, OF_HUBBLE
+from rubin.metrics.catalogue import HANDLERS, LAYER_7, OF_HUBBLE
 from rubin.metrics.configuration import Configuration, Metric, parse
 from rubin.metrics.contexts import Contexts, Moved
 from rubin.metrics.exposition import page
-from rubin.metrics.handlers.setup import Handler, Setup
+from rubin.metrics.handlers.setup import Handler, Series, Setup
 from rubin.metrics.lost import LostEvents
 from rubin.metrics.options import Options
 from rubin.metrics.own import Figure, Own, one
-from rubin.metrics.series import Counters, Family, Histogram, Room
+from rubin.metrics.said import Heard
+from rubin.metrics.series import Family, Room
 from rubin.metrics.shapes import packets_only
 from rubin.model.batch import FlowBatch, Lost
 
@@ -69,6 +70,7 @@ class Metrics:
         self._lock = threading.Lock()
         self._contexts: dict[Options, Contexts] = {}
         self._running: dict[str, _Running] = {}
+        self._heard = Heard()
         self._lost = LostEvents()
         self._gone: list[tuple[int, str, str]] = []
         self._sweep_at = clock() + _SWEEP_S
@@ -85,7 +87,7 @@ class Metrics:
         """Count one more metric, of the flows that `select` marks."""
         with self._lock:
             contexts = self._contexts.setdefault(metric.context, Contexts(metric.context, self._room.sides))
-            handler = HANDLERS[metric.name](Setup(contexts, metric.flags, self._room))
+            handler = HANDLERS[metric.name](Setup(contexts, metric.flags, self._room, self._heard))
             self._running[metric.name] = _Running(metric, handler, select)
 
     def stop(self, name: str) -> None:
@@ -117,17 +119,16 @@ class Metrics:
             finally:
                 for contexts in self._contexts.values():
                     contexts.forget_batch()
+                self._heard.forget_batch()
             self._sweep_when_due()
 
     def _observe_all(self, batch: FlowBatch) -> None:
         """One kind after the other: contexts keep the keys of one batch."""
-        of_hubble = packets_only(batch)
-        for name, running in self._running.items():
-            if name in OF_HUBBLE:
-                _observe(running, of_hubble)
-        for name, running in self._running.items():
-            if name not in OF_HUBBLE:
-                _observe(running, batch)
+        of_hubble, rest = packets_only(batch), HANDLERS.keys() - OF_HUBBLE.keys() - LAYER_7.keys()
+        for names, flows in ((OF_HUBBLE.keys(), of_hubble), (rest, batch), (LAYER_7.keys(), batch)):
+            for name, running in self._running.items():
+                if name in names:
+                    _observe(running, flows)
 
     def note_lost(self, losses: Iterable[Lost]) -> None:
         """Count losses that no batch carries (a slow client, a full disk)."""
@@ -151,7 +152,7 @@ class Metrics:
         yield from self._lost.families()
         yield from self.own.families()
 
-    def _series(self) -> Iterator[Counters | Histogram]:
+    def _series(self) -> Iterator[Series]:
         for running in self._running.values():
             yield from running.handler.series
 
@@ -165,6 +166,7 @@ class Metrics:
         for series in self._series():
             idle_s = self._settings.series_idle_s // (10 if series.sums.full else 1)
             self._expired += series.sums.drop_before(now_s - idle_s)
+            series.tidy()
         due = {(pod[1], pod[2]): pod[0] for pod in self._gone if pod[0] <= now_s - _GRACE_S}
         self._gone = [pod for pod in self._gone if pod[0] > now_s - _GRACE_S]
         if due:
@@ -174,7 +176,7 @@ class Metrics:
             if users:
                 self._tidy(contexts, users)
 
-    def _tidy(self, contexts: Contexts, users: list[Counters | Histogram]) -> None:
+    def _tidy(self, contexts: Contexts, users: list[Series]) -> None:
         """Forget sides that no series has, where these are the most."""
         keys = np.concatenate([series.sums.keys for series in users])
         if contexts.crowds(keys):

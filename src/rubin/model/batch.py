@@ -101,11 +101,19 @@ def adopt(batch: FlowBatch, tables: Tables) -> FlowBatch:
     for name in list(columns):
         if not COLUMNS[name].table:
             continue
-        source, target = batch.tables[COLUMNS[name].table], tables[COLUMNS[name].table]
         codes, where = np.unique(columns[name], return_inverse=True)
-        moved = np.fromiter((target.code(source[int(code)]) for code in codes), DTYPES[name], len(codes))
-        columns[name] = moved[where]
+        columns[name] = _moved(codes, COLUMNS[name].table, batch.tables, tables)[where]
     return FlowBatch(columns, tables, batch.lost)
+
+
+def _moved(codes: Array, table: str, source: Tables, target: Tables) -> Array:
+    """The codes, in order and distinct, that rows of one table have in another."""
+    if table != "messages":
+        of: Any = source[table]  # of the same kind as the target
+        return target[table].codes(of.read(codes))
+    moved, said = codes.copy(), np.flatnonzero(codes)
+    moved[said] = target.messages.append(target.messages.moved(source.messages.rows(codes[said]), source.messages))
+    return moved
 
 
 def concat(batches: Iterable[FlowBatch]) -> FlowBatch:

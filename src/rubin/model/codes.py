@@ -39,6 +39,11 @@ class Codes:
     def __len__(self) -> int:
         return self._used
 
+    @property
+    def memory_bytes(self) -> int:
+        """Of the slots."""
+        return self._keys.nbytes + self._codes.nbytes
+
     def find(self, keys: U64) -> I64:
         """(n,) int64: the code of each key, -1 where the key is new."""
         size = len(self._keys)

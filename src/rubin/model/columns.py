@@ -70,7 +70,8 @@ COLUMNS: dict[str, Column] = _table(
     ("destination_endpoint", "u4", 0, "who is behind the destination", "destination", "endpoints"),
     ("link", "u4", 0, "interface and frame", "interface", "links"),
     ("node_name", "u4", 0, "the node that saw it", "node_name", "strings"),
-    ("contents", "u4", 0, "what only some flows carry", "l7", "contents"),
+    ("contents", "u4", 0, "what only some flows carry", "tunnel", "contents"),
+    ("message", "u4", 0, "what was said above layer 4", "l7", "messages"),
 )
 # fmt: on
 

@@ -115,6 +115,10 @@ class Protocol(IntEnum):
     SCTP = 132
 
 
+LAYER_7 = ("http", "dns", "grpc", "postgresql", "mysql", "redis", "kafka", "tls", "websocket")
+"""Protocols above layer 4, by their numbers in `messages.Messages` from 1 on; only added to at the end. Ours, too."""
+
+
 class TCPFlags(IntFlag):
     """RFC 9293 control bits in wire order, and NS (RFC 3540)."""
 

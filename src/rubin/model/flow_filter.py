@@ -1,8 +1,10 @@
 """Which flows: the fields of Hubble's `FlowFilter`, and what it cannot ask."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from rubin.model.tables import Workload
+if TYPE_CHECKING:
+    from rubin.model.tables import Workload  # numpy comes with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,14 @@ class FlowFilter:
     source_fqdn: tuple[str, ...] = ()
     source_label: tuple[str, ...] = ()
     source_service: tuple[str, ...] = ()
-    source_workload: tuple[Workload, ...] = ()
+    source_workload: "tuple[Workload, ...]" = ()
     source_cluster_name: tuple[str, ...] = ()
     destination_ip: tuple[str, ...] = ()
     destination_pod: tuple[str, ...] = ()
     destination_fqdn: tuple[str, ...] = ()
     destination_label: tuple[str, ...] = ()
     destination_service: tuple[str, ...] = ()
-    destination_workload: tuple[Workload, ...] = ()
+    destination_workload: "tuple[Workload, ...]" = ()
     destination_cluster_name: tuple[str, ...] = ()
     traffic_direction: tuple[int, ...] = ()
     """enums.Direction"""

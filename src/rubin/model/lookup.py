@@ -1,7 +1,7 @@
 """A table of a batch as an array: a number for each of its rows, worked out once a row."""
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -27,7 +27,7 @@ class Lookup(Generic[Row]):
     def __call__(self, tables: Tables) -> U64:
         """(rows of the table,) uint64."""
         known = self._known.get(tables)
-        rows: list[Any] = tables[self._table].rows
+        rows: list[Row] = getattr(tables, self._table).rows
         if known is None or len(known) < len(rows):
             start = 0 if known is None else len(known)
             new = np.array([self._number(row) for row in rows[start:]], np.uint64)

@@ -10,8 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from rubin.errors import UsageError
+from rubin.model.enums import LAYER_7
+from rubin.model.message_predicates import each, http, protocols, text, urls
+from rubin.model.messages import HTTP, NUMBERS
 from rubin.model.networks import Networks
 from rubin.model.predicates import (
+    Answers,
     Predicate,
     Rows,
     addresses,
@@ -21,15 +25,14 @@ from rubin.model.predicates import (
     local,
     one_of,
     ports,
-    protocols,
     replies,
     tcp_flags,
     uuids,
 )
 from rubin.model.selectors import selector
-from rubin.model.tables import HTTP, Contents, Endpoint, Link, Process, Workload
+from rubin.model.tables import Endpoint, Link, Process, Workload
 from rubin.model.urls import request_path
-from rubin.model.values import LAYER_7, PROTOCOL_NAMES, PROTOCOLS
+from rubin.model.values import PROTOCOL_NAMES, PROTOCOLS
 
 Meaning = Callable[[tuple[Any, ...]], Predicate]
 
@@ -154,13 +157,6 @@ def _interfaces(values: tuple[tuple[int, str], ...]) -> Predicate:
     return Rows("link", (test,))
 
 
-def _http(test: Callable[[HTTP], bool]) -> Predicate:
-    def of_contents(row: Contents) -> bool:
-        return row.http is not None and test(row.http)
-
-    return Rows("contents", (of_contents,))
-
-
 def _http_status(values: tuple[str, ...]) -> Predicate:
     for value in values:
         if not re.fullmatch(r"[1-5](?:[0-9]{2}|[0-9]?\+)", value, re.ASCII):
@@ -169,23 +165,23 @@ def _http_status(values: tuple[str, ...]) -> Predicate:
             )
     beginnings = tuple(value[:-1] for value in values if value.endswith("+"))
 
-    def test(http: HTTP) -> bool:
-        code = f"{http.code:03d}"
-        return http.code != 0 and (code in values or code.startswith(beginnings))
+    def test(status: int) -> bool:
+        code = f"{status:03d}"
+        return status != 0 and (code in values or code.startswith(beginnings))
 
-    return _http(test)
+    return http(lambda _, told: each(told["status"], test))
 
 
 def _http_method(values: tuple[str, ...]) -> Predicate:
     methods = {value.casefold() for value in values}
-    return _http(lambda http: bool(http.method) and http.method.casefold() in methods)
+    return text("method", lambda method: bool(method) and method.casefold() in methods, of=HTTP)
 
 
 def _http_url(values: tuple[str, ...]) -> Predicate:
     from rubin.model.patterns import search
 
     matches = search(values, "http_url")
-    return _http(lambda http: bool(http.url) and matches(http.url))
+    return urls(lambda url: bool(url) and matches(url))
 
 
 def _http_path(values: tuple[str, ...]) -> Predicate:
@@ -193,23 +189,23 @@ def _http_path(values: tuple[str, ...]) -> Predicate:
 
     matches = search(values, "http_path")
 
-    def test(http: HTTP) -> bool:
-        path = request_path(http.url)
+    def test(url: str) -> bool:
+        path = request_path(url)
         return path is not None and matches(path)
 
-    return _http(test)
+    return urls(test)
 
 
 def _http_header(values: tuple[tuple[str, str], ...]) -> Predicate:
     wanted = set(values)
-    return _http(lambda http: any(header in wanted for header in http.headers))
+    answers = Answers((lambda headers: not wanted.isdisjoint(headers),))
+    return http(lambda messages, told: answers(messages.attributes, told["attributes"]))
 
 
 def _dns_query(values: tuple[str, ...]) -> Predicate:
     from rubin.model.patterns import search
 
-    matches = search(values, "dns_query")
-    return Rows("contents", (lambda row: row.dns is not None and matches(row.dns.query),))
+    return text("target", search(values, "dns_query"), of=(NUMBERS["dns"],))
 
 
 def _node_name(values: tuple[str, ...]) -> Predicate:
@@ -308,7 +304,7 @@ MEANINGS: dict[str, Meaning] = {
     "node_name": _node_name,
     "node_labels": _node_labels,
     "ip_version": lambda values: one_of("ip_version", values),
-    "trace_id": lambda values: Rows("contents", (lambda row: row.trace_id in values,)),
+    "trace_id": lambda values: text("trace_id", lambda trace_id: trace_id in values),
     "ip_trace_id": lambda values: Rows("contents", (lambda row: bool(row.ip_trace_id) and row.ip_trace_id in values,)),
     "encrypted": lambda values: one_of("encrypted", map(int, values)),
 }

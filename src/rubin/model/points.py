@@ -8,7 +8,8 @@ from rubin.model.enums import Direction, TracePoint
 
 Mask = npt.NDArray[np.bool_]
 
-# The point at which a side's socket sees a packet; a drop has no point, but a direction.
+# The point at which a side's socket sees a packet; a drop or a message has no point, but a direction: the packet's
+# where the opener is not known, else the connection's, which an answer goes against.
 _SOCKETS = {
     "source": (TracePoint.TO_STACK, Direction.EGRESS),
     "destination": (TracePoint.TO_ENDPOINT, Direction.INGRESS),
@@ -19,5 +20,9 @@ def at_socket(batch: FlowBatch, side: str) -> Mask:
     """(n,) bool: rows seen at the socket of this side."""
     point, way = _SOCKETS[side]
     points = batch["trace_point"]
-    at_drop = (points == TracePoint.UNKNOWN_POINT) & (batch["traffic_direction"] == way)
-    return np.asarray((points == point) | at_drop, np.bool_)
+    found: Mask = points == point
+    pointless = np.flatnonzero(points == TracePoint.UNKNOWN_POINT)
+    if len(pointless):
+        ways = batch["traffic_direction"][pointless]
+        found[pointless] = np.where(batch["is_reply"][pointless] == 1, ways ^ 3, ways) == way
+    return found

@@ -11,7 +11,6 @@ from rubin.model import enums
 from rubin.model.batch import FlowBatch
 from rubin.model.columns import COLUMNS, DTYPES
 from rubin.model.points import at_socket
-from rubin.model.tables import Tables
 
 Mask = npt.NDArray[np.bool_]
 RowTest = Callable[[Any], bool]
@@ -22,6 +21,16 @@ _SPARSE = 64  # one row of so many left: picking them out beats judging all
 _WITH_PORTS = (enums.Protocol.TCP, enums.Protocol.UDP, enums.Protocol.SCTP)
 
 
+class Asked(Protocol):
+    """What has rows by code: a table, texts."""
+
+    def __getitem__(self, code: int, /) -> Any:
+        """The row."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+
 class Predicate(Protocol):
     """Judges rows of a batch; `left` says which ones still matter."""
 
@@ -29,46 +38,50 @@ class Predicate(Protocol):
         """(n,) bool; what it says of rows that are not left means nothing."""
 
 
-class Rows:
-    """A test of what a code column points to, asked once per distinct row of a table.
-
-    The answers are kept as long as the tables live, and grow with them.
+class Answers:
+    """A test of the rows of tables, asked once per distinct row. The answers are kept as long as the tables live, and
+    grow with them.
     """
 
-    def __init__(self, column: str, tests: Sequence[RowTest]) -> None:
-        self.column = column
+    def __init__(self, tests: Sequence[RowTest]) -> None:
         self.tests = tests
-        self._answers: WeakKeyDictionary[Tables, npt.NDArray[np.int8]] = WeakKeyDictionary()
+        self._answers: WeakKeyDictionary[Any, npt.NDArray[np.int8]] = WeakKeyDictionary()
 
-    def __call__(self, batch: FlowBatch, left: Mask | None, /) -> Mask:
+    def __call__(self, table: Asked, codes: npt.NDArray[Any], left: Mask | None = None) -> Mask:
         """(n,) bool; rows whose answer is not known yet and that do not matter are not asked."""
-        codes = batch[self.column]
-        answers = self._known(batch.tables)
+        answers = self._known(table)
         judged = answers.take(codes)
         missing = judged == _UNKNOWN
         if left is not None:
             missing &= left
         if missing.any():
-            self._ask(batch.tables, answers, codes[missing])
+            for code in np.unique(codes[missing]).tolist():
+                row = table[code]
+                answers[code] = _YES if all(test(row) for test in self.tests) else _NO
             judged = answers.take(codes)
         passed: Mask = judged == _YES
         return passed
 
-    def _known(self, tables: Tables) -> npt.NDArray[np.int8]:
-        answers = self._answers.get(tables)
-        size = len(tables[COLUMNS[self.column].table])
+    def _known(self, table: Asked) -> npt.NDArray[np.int8]:
+        answers, size = self._answers.get(table), len(table)
         if answers is None or len(answers) < size:
             grown = np.full(max(2 * size, 64), _UNKNOWN, np.int8)
             if answers is not None:
                 grown[: len(answers)] = answers
-            self._answers[tables] = answers = grown
+            self._answers[table] = answers = grown
         return answers
 
-    def _ask(self, tables: Tables, answers: npt.NDArray[np.int8], codes: npt.NDArray[Any]) -> None:
-        table = tables[COLUMNS[self.column].table]
-        for code in np.unique(codes).tolist():
-            row = table[code]
-            answers[code] = _YES if all(test(row) for test in self.tests) else _NO
+
+class Rows:
+    """A test of what a code column points to."""
+
+    def __init__(self, column: str, tests: Sequence[RowTest]) -> None:
+        self.column = column
+        self.answers = Answers(tests)
+
+    def __call__(self, batch: FlowBatch, left: Mask | None, /) -> Mask:
+        """(n,) bool."""
+        return self.answers(batch.tables[COLUMNS[self.column].table], batch[self.column], left)
 
 
 class Cells:
@@ -88,7 +101,7 @@ def merged(predicates: Iterable[Predicate]) -> list[Predicate]:
     tests: dict[str, list[RowTest]] = {}
     for predicate in found:
         if isinstance(predicate, Rows):
-            tests.setdefault(predicate.column, []).extend(predicate.tests)
+            tests.setdefault(predicate.column, []).extend(predicate.answers.tests)
     cells = [predicate for predicate in found if isinstance(predicate, Cells)]
     others = [predicate for predicate in found if not isinstance(predicate, (Cells, Rows))]
     return [*cells, *(Rows(column, row_tests) for column, row_tests in tests.items()), *others]
@@ -217,16 +230,3 @@ def uuids(wanted: Iterable[tuple[int, int]]) -> Cells:
         return found
 
     return Cells(test)
-
-
-def protocols(numbers: Iterable[int], layer_7: Iterable[str]) -> Predicate:
-    """Packets of one of these layer 4 protocols, or with a message of `http` or `dns`."""
-    cells = one_of("protocol", numbers)
-    names = tuple(layer_7)
-    rows = Rows("contents", (lambda row: any(getattr(row, name) is not None for name in names),))
-
-    def test(batch: FlowBatch, left: Mask | None, /) -> Mask:
-        found = cells(batch, left)
-        return found | rows(batch, left) if names else found
-
-    return test

@@ -6,10 +6,10 @@ thousand flows (`Tables.full`), and the old one goes when the last segment that 
 """
 
 from dataclasses import dataclass, field
-from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-Row = TypeVar("Row")
+from rubin.model.messages import Messages
+from rubin.model.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,15 @@ class Endpoint:
     service: Service = Service()
     container: Container = Container()
     unit: str = ""
+
+    @property
+    def called(self) -> str:
+        """`ns/pod`, else `ns/service`, else the DNS names; "" for an endpoint without any."""
+        namespace = self.service.namespace if self.service.name else self.namespace
+        name = self.pod_name or self.service.name
+        if not name:
+            return ",".join(self.names)
+        return f"{namespace}/{name}" if namespace else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,31 +114,6 @@ class Translation:
 
 
 @dataclass(frozen=True, slots=True)
-class HTTP:
-    """One request or response; `code` 0 in a request."""
-
-    code: int = 0
-    method: str = ""
-    url: str = ""
-    protocol: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class DNS:
-    """One question or answer."""
-
-    query: str = ""
-    ips: tuple[str, ...] = ()
-    ttl: int = 0
-    cnames: tuple[str, ...] = ()
-    observation_source: str = ""
-    rcode: int = 0
-    qtypes: tuple[str, ...] = ()
-    rrtypes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Policy:
     """A policy that allowed or denied."""
 
@@ -142,15 +126,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What only some flows carry. `l7_type` is Hubble's `L7FlowType`; `rest` is an encoded
-    `flow.Flow` of the fields that have neither a column nor a place here, kept as it came.
+    """What only some flows carry. `rest` is an encoded `flow.Flow` of the fields that have neither a
+    column nor a place in the tables, kept as it came.
     """
 
-    l7_type: int = 0
-    latency_ns: int = 0
-    http: HTTP | None = None
-    dns: DNS | None = None
-    trace_id: str = ""
     ip_trace_id: int = 0
     tunnel: Tunnel | None = None
     proxy_port: int = 0
@@ -165,35 +144,6 @@ class Contents:
     translation: Translation | None = None
 
 
-class Table(Generic[Row]):
-    """Distinct rows by index; `code` gives the index of a row, adding it where it is new."""
-
-    def __init__(self, nothing: Row) -> None:
-        self.rows: list[Row] = [nothing]
-        self._codes: dict[Row, int] = {nothing: 0}
-        self._adding = Lock()
-
-    def code(self, row: Row) -> int:
-        """The index of `row`."""
-        code = self._codes.get(row)
-        return self._add(row) if code is None else code
-
-    def _add(self, row: Row) -> int:
-        with self._adding:  # the line adds what comes, readers what they know better
-            code = self._codes.get(row)
-            if code is None:
-                code = len(self.rows)
-                self.rows.append(row)  # the row stands before anyone can learn its index
-                self._codes[row] = code
-        return code
-
-    def __getitem__(self, code: int) -> Row:
-        return self.rows[code]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
 @dataclass(frozen=True, eq=False)
 class Tables:
     """The tables that a batch's code columns point into, by the names in `columns.COLUMNS`."""
@@ -203,15 +153,16 @@ class Tables:
     processes: Table[Process] = field(default_factory=lambda: Table(Process()))
     links: Table[Link] = field(default_factory=lambda: Table(Link()))
     contents: Table[Contents] = field(default_factory=lambda: Table(Contents()))
+    messages: Messages = field(default_factory=Messages)
 
     FULL_ROWS = 131_072
 
-    def __getitem__(self, name: str) -> Table[Any]:
-        table: Table[Any] = getattr(self, name)
+    def __getitem__(self, name: str) -> Table[Any] | Messages:
+        table: Table[Any] | Messages = getattr(self, name)
         return table
 
     @property
     def full(self) -> bool:
         """True when it is time for a source to go on with new tables."""
         tables: tuple[Table[Any], ...] = (self.strings, self.endpoints, self.processes, self.links, self.contents)
-        return any(len(table) > self.FULL_ROWS for table in tables)
+        return self.messages.full or any(len(table) > self.FULL_ROWS for table in tables)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from rubin.errors import UsageError
-from rubin.model.enums import Direction, DropReason, EventType, Identity, TCPEvent, TCPFlags, TracePoint, Verdict
+from rubin.model.enums import (
+    LAYER_7,
+    Direction,
+    DropReason,
+    EventType,
+    Identity,
+    TCPEvent,
+    TCPFlags,
+    TracePoint,
+    Verdict,
+)
 from rubin.model.selectors import selector as compiled_selector
 
 if TYPE_CHECKING:
@@ -24,8 +34,7 @@ PROTOCOLS: dict[str, tuple[int, ...]] = {
     "vrrp": (112,),
     "igmp": (2,),
 }
-LAYER_7 = ("dns", "http")
-PROTOCOL_NAMES = (*PROTOCOLS, *LAYER_7)
+PROTOCOL_NAMES = (*PROTOCOLS, *sorted(LAYER_7))
 VERDICTS = tuple(verdict.name for verdict in Verdict if verdict)
 DROP_REASONS = tuple(reason.name for reason in DropReason)
 IDENTITIES = tuple(identity.text for identity in Identity)

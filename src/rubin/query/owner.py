@@ -23,7 +23,7 @@ def owner(ring: Ring, pid: int, time_ns: int) -> Owner | None:
     for view in ring.scan(newest_first=True, until_ns=time_ns, as_stored=True):
         row = _last(view, pid, time_ns)
         if row is not None:
-            return _owner(ring.again(row))
+            return _owner(ring.again(row).take(slice(-1, None)))
     return None
 
 

@@ -22,8 +22,8 @@ class Cursor:
     def read(self, end_row: int | None = None, most_rows: int = SPAN_ROWS) -> list[FlowBatch]:
         """The next rows, at most `most_rows` and none from `end_row` on; [] when there is nothing new.
 
-        The views carry the losses noted at their rows. A reader that has reached the newest row gets
-        losses noted since in a batch without flows.
+        These are counted as stored: `Ring.again` may make more of them. The views carry the losses noted at their
+        rows. A reader that has reached the newest row gets losses noted since in a batch without flows.
         """
         while True:
             newest = self._ring.next_row if end_row is None else end_row
@@ -43,16 +43,16 @@ class Cursor:
         self.row = max(self.row, row)
 
     def _span(self, end: int) -> list[FlowBatch]:
-        views = [self._untold(view) for view in self._ring.scan(self.row, end)]
+        views = [self._untold(view) for view in self._ring.scan(self.row, end, as_stored=True)]
         # A scan's rows are contiguous up to `end`: what the writer took meanwhile was at the front.
         self.overtaken += end - self.row - sum(map(len, views))
         self.row = end
         self._told = ()
-        return views
+        return list(map(self._ring.again, views))
 
     def losses_at_end(self) -> list[FlowBatch]:
         """Losses that no row follows yet; nothing where a row came meanwhile: the next read has both."""
-        views = list(self._ring.scan(self.row))
+        views = list(self._ring.scan(self.row, as_stored=True))
         if any(map(len, views)):
             return []
         noted = [view for view in map(self._untold, views) if view.lost]

@@ -24,7 +24,8 @@ class Ring:
     ) -> None:
         """`on_missed` hears, on any thread, what slow readers say that they missed (`note_missed`).
 
-        Each view that is read goes through `again`, which may know more of its rows than when they came.
+        Each view that is read goes through `again`, which may know more of its rows than when they came, and may make
+        several of one; a row's last is the row itself.
         """
         self.capacity = capacity
         self.note_missed, self.again = on_missed, again
@@ -76,8 +77,8 @@ class Ring:
         Rows stay in order within a view, whichever way the segments go. With a time given, segments
         that lie wholly outside it are left out; the rows of the others are the caller's to mask.
         Oldest first, each view carries the losses noted before one of its rows; a scan to the end
-        (`end_row` None) ends with an empty batch that carries those noted after the last row. `as_stored`: names are
-        those of when the flows came; `again` may tell more of some.
+        (`end_row` None) ends with an empty batch that carries those noted after the last row. `as_stored`: rows as
+        they came, one for each number; `again` may tell more of some.
         """
         segments, end = self._segments, self.next_row if end_row is None else end_row
         first = max(self.first_row, first_row or 0)

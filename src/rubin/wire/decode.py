@@ -1,8 +1,9 @@
 """`GetFlowsResponse` messages to columns: what other servers send, and what files hold.
 
-Nothing that a message carries is lost. What has a column goes there; what only some flows carry into
-`Contents`; and what is left over, or would come out of the columns in another way than it came (an
-address that is none, an enum of a newer Hubble, the emitter), stays as it was in `Contents.rest`.
+Nothing that a message carries is lost. What has a column goes there; what was said above layer 4 into
+`Message`, what only some flows carry into `Contents`; and what is left over, or would come out of the columns in
+another way than it came (an address that is none, an enum of a newer Hubble, the emitter), stays as it was in
+`Contents.rest`.
 `FlowEncoder` gives the same message again.
 """
 
@@ -15,13 +16,16 @@ import numpy.typing as npt
 from rubin.model.batch import FlowBatch, Lost, empty
 from rubin.model.columns import COLUMNS, DTYPES
 from rubin.model.enums import LostSource
+from rubin.model.messages import Message
 from rubin.model.tables import Tables
 from rubin.wire.flows import FlowEncoder
 from rubin.wire.leftover import leftover, with_rest
 from rubin.wire.pb import flow_pb2, observer_pb2
 from rubin.wire.reading import COLUMNS as ROW
 from rubin.wire.reading import Reader
+from rubin.wire.rows import message_row
 
+_SILENT = Message()
 _SOURCES = frozenset(map(int, LostSource))
 
 
@@ -57,8 +61,11 @@ class Decoder:
         """One row per flow, in order."""
         if not flows:
             return empty(self.tables)
-        rows = [self._reader.row(flow) for flow in flows]
+        said = [message_row(flow) if _speaks(flow) else _SILENT for flow in flows]
+        rows = [self._reader.row(flow, message) for flow, message in zip(flows, said, strict=True)]
         columns = {name: _column(name, values) for name, values in zip(ROW, zip(*rows, strict=True), strict=True)}
+        if any(message is not _SILENT for message in said):
+            columns["message"] = self.tables.messages.codes(said)
         return self._keep_rest(FlowBatch(columns, self.tables), flows)
 
     def _keep_rest(self, batch: FlowBatch, flows: list[flow_pb2.Flow]) -> FlowBatch:
@@ -71,6 +78,10 @@ class Decoder:
             codes = batch["contents"].copy() if codes is None else codes
             codes[row] = contents.code(with_rest(contents[int(codes[row])], rest))
         return batch if codes is None else batch.with_columns(contents=codes)
+
+
+def _speaks(flow: flow_pb2.Flow) -> bool:
+    return flow.HasField("l7") or flow.HasField("trace_context")
 
 
 def _column(name: str, values: tuple[int, ...]) -> npt.NDArray[Any]:

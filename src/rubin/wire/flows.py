@@ -1,10 +1,10 @@
 """Columns to `GetFlowsResponse` messages, framed for gRPC: whole batches at once.
 
 A row is five runs of bytes: a head of fixed width that numpy writes (`head`), then a shape, both sides and a
-place from caches (`pieces`); rows with contents have theirs as well. Nothing is done per row in Python but to join
-them. What Hubble's message has no word for (bytes, packets, process, ...) does not travel this way: our
-own programs read column frames. The emitter is {Rubin, version}; the kernel's drop reason stands in
-`file.name` (see `drop`).
+place from caches (`pieces`); rows with contents or a message have theirs as well. Nothing is done per row in Python
+but to join them, and to make messages. What Hubble's message has no word for (bytes, packets, process, ...) does not
+travel this way: our own programs read column frames. The emitter is {Rubin, version}; the kernel's drop reason stands
+in `file.name` (see `drop`).
 """
 
 from collections import OrderedDict
@@ -88,29 +88,47 @@ class FlowEncoder:
         lengths = np.sum([one.lengths[code] for one, code in zip(known, codes, strict=True)], axis=0)
         parts = [one.pieces[code] for one, code in zip(known, codes, strict=True)]
         inside = lengths - made.places.lengths[codes[-1]] + made.places.inside[codes[-1]]
+        tails = _Tails(parts[-1], made.places.inside[codes[-1]], inside, lengths)
         rest = np.flatnonzero(columns["contents"])
         if len(rest):
-            tails, within, after = _with_contents(made, codes[-1][rest], columns["contents"][rest])
-            parts[-1][rest] = tails
-            inside[rest] += within
-            lengths[rest] += within + after
+            tails.put_contents(made, rest, columns["contents"][rest], codes[-1][rest])
+        said = np.flatnonzero(columns["message"])
+        if len(said):
+            tails.put(said, made.messages(columns["message"][said], columns["is_reply"][said], skip[said]))
         heads = self._head.write(columns, lengths, inside)
         return b"".join(chain.from_iterable(zip(heads, *(part.tolist() for part in parts), strict=True)))
 
 
-def _with_contents(made: Pieces, places: I64, contents: Codes) -> tuple[Bytes, I64, I64]:
-    """The last pieces of rows with contents in them; by how many bytes these are longer, inside the flow and after it.
+class _Tails:
+    """The last pieces of rows, and what is put into some of them where the flow ends.
 
-    Where all rows have contents (a node's labels) most have the same.
+    What is put in later stands first: a summary of contents counts, then.
     """
-    pairs, which = np.unique(places << 32 | contents, return_inverse=True)
-    tails, more = np.empty(len(pairs), object), np.zeros((2, len(pairs)), np.int64)
-    for at, (place, code) in enumerate(zip((pairs >> 32).tolist(), (pairs & 0xFFFFFFFF).tolist(), strict=True)):
-        within, after = made.contents(code)
-        piece, cut = made.places.pieces[place], int(made.places.inside[place])
-        tails[at] = piece[:cut] + within + piece[cut:] + after
-        more[:, at] = len(within), len(after)
-    return tails[which], more[0, which], more[1, which]
+
+    def __init__(self, pieces: Bytes, ends: I64, inside: I64, lengths: I64) -> None:
+        self._pieces, self._ends, self._inside, self._lengths = pieces, ends, inside, lengths
+
+    def put_contents(self, made: Pieces, rows: I64, contents: Codes, places: I64) -> None:
+        """What only these rows carry. Where all rows have contents (a node's labels) most have the same."""
+        pairs, which = np.unique(places << 32 | contents, return_inverse=True)
+        tails, more = np.empty(len(pairs), object), np.zeros((2, len(pairs)), np.int64)
+        for at, (place, code) in enumerate(zip((pairs >> 32).tolist(), (pairs & 0xFFFFFFFF).tolist(), strict=True)):
+            within, after = made.contents(code)
+            piece, cut = made.places.pieces[place], int(made.places.inside[place])
+            tails[at] = piece[:cut] + within + piece[cut:] + after
+            more[:, at] = len(within), len(after)
+        self._pieces[rows] = tails[which]
+        self._inside[rows] += more[0, which]
+        self._lengths[rows] += more[0, which] + more[1, which]
+
+    def put(self, rows: I64, messages: list[bytes]) -> None:
+        """A message a row."""
+        for row, cut, message in zip(rows.tolist(), self._ends[rows].tolist(), messages, strict=True):
+            piece = self._pieces[row]
+            self._pieces[row] = piece[:cut] + message + piece[cut:]
+        sizes = np.fromiter(map(len, messages), np.int64, len(messages))
+        self._inside[rows] += sizes
+        self._lengths[rows] += sizes
 
 
 def lost_response(lost: Lost) -> observer_pb2.GetFlowsResponse:

@@ -31,13 +31,13 @@ from rubin.model.tables import Tables
 from rubin.wire.tablerows import from_lists, to_list
 
 MAGIC = b"RUBINCOL"
-VERSION = 2
+VERSION = 3
 MAX_ROWS = 1 << 20
 _HEAD = struct.Struct("<8s6I")
 _U32 = struct.Struct("<I")
 _SENSELESS = (ValueError, TypeError, LookupError, OverflowError, RecursionError, struct.error, DecodeError)
 _NOTHING = np.zeros(1, np.uint32)
-_TABLES = ("strings", "endpoints", "processes", "links", "contents")
+_TABLES = ("strings", "endpoints", "processes", "links", "contents", "messages")
 
 
 def encode(batch: FlowBatch) -> bytes:
@@ -48,7 +48,7 @@ def encode(batch: FlowBatch) -> bytes:
         names = [name for name in columns if COLUMNS[name].table == table]
         if names:
             rows = _renumber(columns, names)
-            body = _table_json(batch.tables, table, rows.tolist())
+            body = _table_json(batch.tables, table, rows)
             tables.append(_short(table) + _U32.pack(len(rows)) + _U32.pack(len(body)) + body)
     losses = b"".join(_U32.pack(len(body)) + body for body in map(_json, map(_lost_list, batch.lost)))
     return _assemble(len(batch), columns, tables, losses, len(batch.lost))
@@ -74,15 +74,14 @@ _KEPT = frozenset(("endpoints", "processes", "links"))
 _kept: WeakKeyDictionary[Tables, dict[str, dict[int, bytes]]] = WeakKeyDictionary()
 
 
-def _table_json(tables: Tables, table: str, codes: list[int]) -> bytes:
-    rows = tables[table].rows
+def _table_json(tables: Tables, table: str, codes: npt.NDArray[np.int64]) -> bytes:
     if table not in _KEPT:
-        return _json([to_list(rows[code]) for code in codes])
-    kept = _kept.setdefault(tables, {}).setdefault(table, {})
-    for code in codes:
+        return _json(list(map(to_list, tables[table].read(codes))))
+    kept, rows = _kept.setdefault(tables, {}).setdefault(table, {}), tables[table]
+    for code in codes.tolist():
         if code not in kept:
             kept[code] = _json(to_list(rows[code]))
-    return b"[%b]" % b",".join([kept[code] for code in codes])
+    return b"[%b]" % b",".join([kept[code] for code in codes.tolist()])
 
 
 def _assemble(rows: int, columns: dict[str, npt.NDArray[Any]], tables: list[bytes], losses: bytes, lost: int) -> bytes:
@@ -183,8 +182,8 @@ class _Reader:
         lists = json.loads(bytes(self._take(self._number())))
         if not isinstance(lists, list) or len(lists) != count:
             raise ValueError(f"table {name!r} has not its {count} rows")
-        code = tables[name].code
-        return np.fromiter((0, *(code(row) for row in from_lists(name, lists))), np.uint32, count + 1)
+        of: Any = tables[name]  # of the kind of row that `from_lists` gives
+        return np.concatenate([_NOTHING, of.codes(from_lists(name, lists))])
 
     def _lost(self) -> Lost:
         source, events, time_ns, first_ns, last_ns, cpu, node, place = json.loads(bytes(self._take(self._number())))

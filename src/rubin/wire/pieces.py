@@ -11,23 +11,27 @@ import numpy as np
 import numpy.typing as npt
 
 from rubin.model.tables import Tables
-from rubin.wire import shapes, sides, summary
+from rubin.wire import shapes, sides
 from rubin.wire.mask import Tree, prune
 from rubin.wire.pb import flow_pb2, observer_pb2
-from rubin.wire.rows import put_contents
+from rubin.wire.rows import put_contents, put_message
 from rubin.wire.shapes import Shapes, encoded
 from rubin.wire.sides import Places, Sides
 from rubin.wire.skips import Skips
 
+Codes = npt.NDArray[np.uint32]
+Replies = npt.NDArray[np.int8]
+
 _DERIVED = {"skip", "cgroup_id", "spare"}
-COLUMNS = ({*(shapes.RECORD.names or ()), *sides.COLUMNS} - _DERIVED) | {"process", "contents"}
+COLUMNS = ({*(shapes.RECORD.names or ()), *sides.COLUMNS} - _DERIVED) | {"process", "contents", "message"}
 """What the pieces are made of."""
 
 
 class Pieces:
-    """Makes and keeps them. All go by rows but `contents`, which goes by its code."""
+    """Makes and keeps them. All go by rows but `contents` and `messages`, which go by their codes."""
 
     _KEPT = 32_768
+    _KEPT_MESSAGES = 8_192  # for those who follow: each is told once, to all at about the same time
 
     def __init__(self, tables: Tables, wanted: Tree | None, version: str) -> None:
         self._tables, self._wanted = tables, wanted
@@ -38,6 +42,7 @@ class Pieces:
         self.places = Places(tables, wanted, self.skips)
         self._cgroup_of = np.zeros(1, np.uint64)
         self._contents: dict[int, tuple[bytes, bytes]] = {}
+        self._messages: dict[tuple[int, int, int], bytes] = {}
 
     def cgroups(self, processes: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
         """(n,) the cgroup id of each row's process."""
@@ -60,7 +65,7 @@ class Pieces:
     def _new_contents(self, code: int) -> tuple[bytes, bytes]:
         row = self._tables.contents[code]
         flow = flow_pb2.Flow()
-        put_contents(flow, row, summary.of_contents(row))
+        put_contents(flow, row)
         skip = self.skips.of(code)
         inside = encoded(flow, skip, self._wanted)
         if not row.rest:
@@ -70,6 +75,21 @@ class Pieces:
             flow.ClearField("emitter")
         prune(flow, self._wanted)
         return flow.SerializeToString(), _around(flow)
+
+    def messages(self, codes: Codes, replies: Replies, skips: Codes) -> list[bytes]:
+        """(n,) what each row's message adds inside the flow, without the fields of its set of `skips`."""
+        keys = list(zip(codes.tolist(), replies.tolist(), skips.tolist(), strict=True))
+        new = list({key for key in keys if key not in self._messages})
+        if len(self._messages) + len(new) > self._KEPT_MESSAGES:
+            self._messages.clear()
+            new = list(set(keys))
+        of = np.array(new, np.int64).reshape(-1, 3)
+        rows = self._tables.messages.read(of[:, 0], of[:, 1])
+        for key, row in zip(new, rows, strict=True):
+            flow = flow_pb2.Flow()
+            put_message(flow, row)
+            self._messages[key] = encoded(flow, self.skips.sets[key[2]], self._wanted)
+        return [self._messages[key] for key in keys]
 
 
 def _around(flow: flow_pb2.Flow) -> bytes:

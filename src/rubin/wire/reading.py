@@ -9,10 +9,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from rubin.model import addresses
 from rubin.model.enums import Protocol, TCPFlags
+from rubin.model.messages import Message
 from rubin.model.tables import Contents, Endpoint, Link, Policy, Process, Service, Tables, Workload
 from rubin.wire import drop, summary
 from rubin.wire.pb import flow_pb2
-from rubin.wire.rows import dns_row, http_row, policy_row, tunnel_row
+from rubin.wire.rows import policy_row, tunnel_row
 from rubin.wire.varint import LEN, VARINT, block, tag
 
 _PROTOCOLS = {member.name: int(member) for member in Protocol if member}
@@ -53,8 +54,10 @@ class Reader:
         made: _Value = value
         return made
 
-    def row(self, flow: flow_pb2.Flow) -> tuple[int, ...]:
-        """The numbers of this flow for `COLUMNS`; what has a place in the tables is entered there."""
+    def row(self, flow: flow_pb2.Flow, message: Message) -> tuple[int, ...]:
+        """The numbers of this flow for `COLUMNS`, what has a place in the tables is entered there; all but its message,
+        of which only the summary counts here.
+        """
         event, ip, l4 = flow.event_type, flow.IP.SerializeToString(), self._l4(flow.l4)
         addresses = self._once(ip, self._ip, flow.IP) if ip else _NO_IP
         kind, is_reply = event.type, flow.is_reply.value if flow.HasField("is_reply") else -1
@@ -67,7 +70,7 @@ class Reader:
             self._endpoint(flow.source, flow.source_names, flow.source_service),
             self._endpoint(flow.destination, flow.destination_names, flow.destination_service),
             self._link(flow), self._tables.strings.code(flow.node_name),
-            self._contents(flow, (flow.Type, kind, l4[0], l4[3], l4[4], l4[5], addresses[0]), is_reply),
+            self._contents(flow, _expected(message, flow.Type, kind, l4, addresses[0]), is_reply),
         )  # fmt: skip
 
     def _ip(self, ip: flow_pb2.IP) -> tuple[int, ...]:
@@ -120,40 +123,45 @@ class Reader:
         )  # fmt: skip
         return self._tables.endpoints.code(row)
 
-    def _contents(self, flow: flow_pb2.Flow, shape: tuple[int, ...], is_reply: int) -> int:
-        key = (flow.emitter.SerializeToString(), flow.Summary, flow.reply, is_reply == 1, shape)
+    def _contents(self, flow: flow_pb2.Flow, expected: str, is_reply: int) -> int:
+        text = flow.Summary
+        said = None if text == expected else text
+        key = (flow.emitter.SerializeToString(), said, flow.reply, is_reply == 1)
         usual = self._once(key, self._usual, *key)
         if not _has_more(flow):
             return usual
         row = self._tables.contents[usual]
         return self._tables.contents.code(replace(_contents_of(flow), summary=row.summary, rest=row.rest))
 
-    def _usual(self, emitter: bytes, text: str, reply: bool, is_reply: bool, shape: tuple[int, ...]) -> int:
-        """The contents of a flow that has no more of them; what columns say is not said again."""
+    def _usual(self, emitter: bytes, text: str | None, reply: bool, is_reply: bool) -> int:
+        """The contents of a flow that has no more of them; what columns say is not said again.
+
+        `text` is its summary, None where that is as expected.
+        """
         rest = block(41, emitter)
         if reply != is_reply:
             rest += _REPLIED if reply else _NO_REPLY
-        expected = summary.of_packet(*shape)
-        if expected and not text:
+        if text == "":
             rest += _NO_SUMMARY
-        return self._tables.contents.code(Contents(summary="" if text == expected else text, rest=rest))
+        return self._tables.contents.code(Contents(summary=text or "", rest=rest))
+
+
+def _expected(message: Message, flow_type: int, event_type: int, l4: tuple[int, ...], ip_version: int) -> str:
+    """The summary that a flow has by its message and columns."""
+    packet = flow_type, event_type, l4[0], l4[3], l4[4], l4[5], ip_version
+    return summary.of_message(message) or summary.of_packet(*packet)
 
 
 def _has_more(flow: flow_pb2.Flow) -> bool:
     return bool(
-        flow.HasField("l7") or flow.HasField("trace_context") or flow.HasField("ip_trace_id")
-        or flow.HasField("tunnel") or flow.proxy_port or flow.node_labels or flow.policy_log
+        flow.HasField("ip_trace_id") or flow.HasField("tunnel") or flow.proxy_port
+        or flow.node_labels or flow.policy_log
         or flow.egress_allowed_by or flow.ingress_allowed_by or flow.egress_denied_by or flow.ingress_denied_by
     )  # fmt: skip
 
 
 def _contents_of(flow: flow_pb2.Flow) -> Contents:
     return Contents(
-        l7_type=flow.l7.type,
-        latency_ns=flow.l7.latency_ns,
-        http=http_row(flow.l7.http) if flow.l7.HasField("http") else None,
-        dns=dns_row(flow.l7.dns) if flow.l7.HasField("dns") else None,
-        trace_id=flow.trace_context.parent.trace_id,
         ip_trace_id=flow.ip_trace_id.trace_id,
         tunnel=tunnel_row(flow.tunnel) if flow.HasField("tunnel") else None,
         proxy_port=flow.proxy_port,

@@ -1,8 +1,14 @@
 """Rows of the tables as Hubble's messages. What one row says of a flow, and nothing else of it."""
 
-from rubin.model.tables import DNS, HTTP, Contents, Endpoint, Link, Policy, Service, Tunnel
+from typing import Any
+
+from rubin.model.messages import DNS, Message, MessageType
+from rubin.model.tables import Contents, Endpoint, Link, Policy, Service, Tunnel
+from rubin.wire import summary
 from rubin.wire.pb import flow_pb2
 
+_TYPES = frozenset((MessageType.REQUEST, MessageType.RESPONSE, MessageType.SAMPLE))  # an exchange is ours alone
+_MOST_STATUS = (1 << 31) - 1
 POLICIES = ("egress_allowed_by", "ingress_allowed_by", "egress_denied_by", "ingress_denied_by")
 
 
@@ -31,37 +37,44 @@ def put_link(flow: flow_pb2.Flow, row: Link) -> None:
         flow.interface.name = row.name
 
 
-def put_contents(flow: flow_pb2.Flow, row: Contents, summary: str) -> None:
-    """What only some flows carry, all but `rest`."""
-    if row.l7_type or row.latency_ns or row.http or row.dns:
+def put_message(flow: flow_pb2.Flow, row: Message) -> None:
+    """What was said above layer 4, as a flow of its direction shows it, and the summary of it where there is one."""
+    if row.type or row.protocol or row.latency_ns:
         _put_l7(flow.l7, row)
     if row.trace_id:
         flow.trace_context.parent.trace_id = row.trace_id
+    flow.Summary = summary.of_message(row)
+
+
+def put_contents(flow: flow_pb2.Flow, row: Contents) -> None:
+    """What only some flows carry, all but `rest`."""
     if row.ip_trace_id:
         flow.ip_trace_id.trace_id = row.ip_trace_id
     if row.tunnel:
         _put_tunnel(flow.tunnel, row.tunnel)
     flow.proxy_port = row.proxy_port
-    flow.Summary = summary
+    flow.Summary = row.summary
     flow.node_labels.extend(row.node_labels)
     flow.policy_log.extend(row.policy_log)
     for name in POLICIES:
         getattr(flow, name).extend(_policy(policy) for policy in getattr(row, name))
 
 
-def _put_l7(l7: flow_pb2.Layer7, row: Contents) -> None:
+def _put_l7(l7: flow_pb2.Layer7, row: Message) -> None:
     l7.SetInParent()
-    l7.type = row.l7_type  # type: ignore[assignment]  # enums are open
+    l7.type = row.type  # type: ignore[assignment]  # enums are open
     l7.latency_ns = row.latency_ns
-    if row.http:
-        l7.http.CopyFrom(_http(row.http))
-    elif row.dns:
+    if row.protocol in ("http", "grpc"):
+        l7.http.CopyFrom(_http(row))
+    elif row.dns is not None:
         l7.dns.CopyFrom(_dns(row.dns))
 
 
-def _http(row: HTTP) -> flow_pb2.HTTP:
-    headers = [flow_pb2.HTTPHeader(key=key, value=value) for key, value in row.headers]
-    return flow_pb2.HTTP(code=row.code, method=row.method, url=row.url, protocol=row.protocol, headers=headers)
+def _http(row: Message) -> flow_pb2.HTTP:
+    headers = [flow_pb2.HTTPHeader(key=key, value=value) for key, value in row.attributes]
+    return flow_pb2.HTTP(
+        code=max(row.status, 0), method=row.method, url=row.url, protocol=summary.http_version(row), headers=headers
+    )
 
 
 def _dns(row: DNS) -> flow_pb2.DNS:
@@ -98,13 +111,26 @@ def tunnel_row(tunnel: flow_pb2.Tunnel) -> Tunnel:
     )
 
 
-def http_row(http: flow_pb2.HTTP) -> HTTP:
-    """The row of this message."""
-    return HTTP(http.code, http.method, http.url, http.protocol, tuple((one.key, one.value) for one in http.headers))
+def message_row(flow: flow_pb2.Flow) -> Message:
+    """The row of `l7` and `trace_context`; numbers and texts that have no room in it are left out."""
+    l7, trace_id = flow.l7, flow.trace_context.parent.trace_id
+    common: dict[str, Any] = {
+        "type": int(l7.type) if int(l7.type) in _TYPES else 0, "latency_ns": l7.latency_ns, "trace_id": trace_id
+    }  # fmt: skip
+    if l7.HasField("http"):
+        http = l7.http
+        headers = tuple((one.key, one.value) for one in http.headers)
+        status = http.code if http.code <= _MOST_STATUS else 0
+        return Message(
+            protocol="http", method=http.method, target=http.url, version=http.protocol, status=status,
+            attributes=headers, **common,
+        )  # fmt: skip
+    if l7.HasField("dns"):
+        return Message(protocol="dns", target=l7.dns.query, dns=_dns_row(l7.dns), **common)
+    return Message(**common)
 
 
-def dns_row(dns: flow_pb2.DNS) -> DNS:
-    """The row of this message."""
+def _dns_row(dns: flow_pb2.DNS) -> DNS:
     return DNS(
         dns.query, tuple(dns.ips), dns.ttl, tuple(dns.cnames), dns.observation_source, dns.rcode, tuple(dns.qtypes),
         tuple(dns.rrtypes),

@@ -1,14 +1,17 @@
 """`Flow.Summary`: a flow's last word, as Hubble writes it (clients print it as it comes)."""
 
-import numpy as np
-import numpy.typing as npt
-
 from rubin.model import icmp
-from rubin.model.batch import FlowBatch
 from rubin.model.enums import EventType, FlowType, Protocol, TCPFlags
-from rubin.model.tables import DNS, HTTP, Contents
+from rubin.model.messages import DNS, Message, MessageType
 
-_REQUEST = 1  # L7FlowType
+_NAMES = {
+    "postgresql": "PostgreSQL",
+    "mysql": "MySQL",
+    "redis": "Redis",
+    "kafka": "Kafka",
+    "tls": "TLS",
+    "websocket": "WebSocket",
+}
 
 # Hubble's order, not that of the wire.
 _FLAGS = [TCPFlags[name] for name in ("SYN", "ACK", "RST", "FIN", "PSH", "URG", "ECE", "CWR", "NS")]
@@ -28,13 +31,13 @@ _RCODES = {
 }
 
 KEY = ("flow_type", "event_type", "protocol", "tcp_flags", "icmp_type", "icmp_code", "ip_version")
-"""The columns that say which summary a flow without contents has."""
+"""The columns that say which summary a flow without contents or message has."""
 
 
 def of_packet(
     flow_type: int, event_type: int, protocol: int, tcp_flags: int, icmp_type: int, icmp_code: int, ip_version: int
 ) -> str:
-    """The summary of a flow without contents; "" where nothing is known of the packet."""
+    """The summary of a packet; "" where nothing is known of the packet."""
     if event_type == EventType.TRACE_SOCK:
         return {int(Protocol.TCP): "TCP", int(Protocol.UDP): "UDP"}.get(protocol, "Unknown")
     if flow_type == FlowType.L7:
@@ -58,24 +61,53 @@ def of_packet(
     return {1: "IPv4", 2: "IPv6"}.get(ip_version, "")
 
 
-def of_contents(contents: Contents) -> str:
-    """The summary of a request or response; "" where the contents do not decide it."""
-    if contents.summary:
-        return contents.summary
-    if contents.http:
-        return _http(contents.http, contents.latency_ns)
-    return _dns(contents.dns, contents.l7_type) if contents.dns else ""
+def of_message(message: Message) -> str:
+    """The summary of a request or response, as a flow of its direction shows it; "" where there is nothing to say.
+
+    HTTP's (and gRPC's) and DNS's are Hubble's; the others are made after them.
+    """
+    match message.protocol:
+        case "http" | "grpc":
+            return _http(message)
+        case "dns":
+            return _dns(message.dns or DNS(), message.type)
+        case "":
+            return ""
+    name, asked = _NAMES[message.protocol], f"{message.method} {message.target}".strip()
+    if message.type != MessageType.RESPONSE:
+        return f"{name} {asked}"
+    status = str(message.status or "")
+    answer = f"ERROR {message.error or status}".rstrip() if message.failed else status or "OK"
+    return f"{name} {answer} {_ms(message)}" + (f" ({asked})" if asked else "")
 
 
-def _http(http: HTTP, latency_ns: int) -> str:
-    if not http.code:
-        return f"{http.protocol} {http.method} {http.url}"
-    return f"{http.protocol} {http.code} {latency_ns // 1_000_000}ms ({http.method} {http.url})"
+def http_version(message: Message) -> str:
+    """As Hubble has it in `http.protocol`."""
+    return message.version or ("HTTP/2" if message.protocol == "grpc" else "")
 
 
-def _dns(dns: DNS, l7_type: int) -> str:
+def _http(message: Message) -> str:
+    version, asked = http_version(message), f"{message.method} {message.url}"
+    if not message.status:
+        return f"{version} {asked}"
+    return f"{version} {message.status}{_call_error(message)} {_ms(message)} ({asked})"
+
+
+def _call_error(message: Message) -> str:
+    """` grpc-status 5 NOT_FOUND`; "" where the call went well, or it is no call."""
+    if message.protocol != "grpc" or not message.failed:
+        return ""
+    status = next((f" grpc-status {value}" for name, value in message.attributes if name == "grpc-status"), "")
+    return status + (f" {message.error}" if message.error else "")
+
+
+def _ms(message: Message) -> str:
+    return f"{message.latency_ns // 1_000_000}ms"
+
+
+def _dns(dns: DNS, kind: int) -> str:
     types = ",".join(dns.qtypes)
-    if l7_type == _REQUEST:
+    if kind == MessageType.REQUEST:
         return f"DNS Query {dns.query} {types}"
     if dns.rcode:
         answer = f"RCode: {_RCODES.get(dns.rcode, 'Unknown')}"
@@ -84,18 +116,3 @@ def _dns(dns: DNS, l7_type: int) -> str:
         answer = " ".join([*parts, f'CNAMEs: "{",".join(dns.cnames)}"'] if dns.cnames else parts)
     source = "Proxy" if dns.observation_source == "proxy" else "Query"
     return f"DNS Answer {answer} TTL: {dns.ttl} ({source} {dns.query} {types})"
-
-
-def summaries(batch: FlowBatch) -> list[str]:
-    """The summary of each row, made once per distinct shape and per row of contents."""
-    key: npt.NDArray[np.uint64] = np.zeros(len(batch), np.uint64)
-    for name in KEY:
-        bits = np.uint64(batch[name].dtype.itemsize * 8)
-        key = key << bits | batch[name].astype(np.uint64)
-    _, first, where = np.unique(key, return_index=True, return_inverse=True)
-    shapes = [of_packet(*(int(batch[name][row]) for name in KEY)) for row in first.tolist()]
-    texts = [shapes[shape] for shape in where.tolist()]
-    codes = batch["contents"]
-    for row in np.flatnonzero(codes).tolist():
-        texts[row] = of_contents(batch.tables.contents[int(codes[row])]) or texts[row]
-    return texts

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
 
+from rubin.model.messages import DNS, NUMBERS, Attributes, Message, MessageType
 from rubin.model.tables import (
-    DNS,
-    HTTP,
     Container,
     Contents,
     Endpoint,
@@ -37,6 +36,12 @@ def to_list(row: Any) -> Any:
             return [*known, workloads, row.names, [service.name, service.namespace], *local]
         case Contents():
             return _contents_list(row)
+        case Message():
+            return [to_list(value) if isinstance(value, DNS) else value for value in _values(row)]
+    return _values(row)
+
+
+def _values(row: Any) -> list[Any]:
     return [getattr(row, one.name) for one in fields(row)]
 
 
@@ -45,7 +50,7 @@ def _contents_list(row: Contents) -> dict[str, Any]:
     empty = Contents()
     every = [(one.name, getattr(row, one.name)) for one in fields(row)]
     made = {name: value for name, value in every if value != getattr(empty, name)}
-    for name in ("http", "dns", "tunnel", "translation"):
+    for name in ("tunnel", "translation"):
         if name in made:
             made[name] = to_list(made[name])
     for name in _POLICIES:
@@ -85,7 +90,7 @@ def _number(least: int, beyond: int) -> Callable[[Any], int]:
 
 
 _u31, _u32, _u64 = _number(0, 1 << 31), _number(0, 1 << 32), _number(0, 1 << 64)
-_uid = _number(-1, 1 << 32)
+_i32, _uid = _number(-(1 << 31), 1 << 31), _number(-1, 1 << 32)
 
 
 def _endpoint(value: Any) -> Endpoint:
@@ -111,16 +116,29 @@ def _link(value: Any) -> Link:
     return Link(*_of((_u32, _text, _text, _text, _u32), value))
 
 
-def _headers(values: Any) -> tuple[tuple[str, str], ...]:
+def _attributes(values: Any) -> Attributes:
     return tuple((key, value) for key, value in (_of((_text, _text), one) for one in values))
-
-
-def _http(value: Any) -> HTTP:
-    return HTTP(*_of((_u32, _text, _text, _text, _headers), value))
 
 
 def _dns(value: Any) -> DNS:
     return DNS(*_of((_text, _texts, _u32, _texts, _text, _u32, _texts, _texts), value))
+
+
+def _protocol(value: Any) -> str:
+    return value if _text(value) in NUMBERS else ""  # a newer server knows more
+
+
+def _failed(value: Any) -> bool:
+    if type(value) is not bool:
+        raise TypeError("true or false")
+    return value
+
+
+def _message(value: Any) -> Message:
+    message = Message(*_of(_MESSAGE, value))
+    if (message.dns is None) == (message.protocol == "dns"):
+        raise ValueError("a message of DNS without it, or the other way round")
+    return message
 
 
 def _tunnel(value: Any) -> Tunnel:
@@ -142,9 +160,8 @@ def _rest(value: Any) -> bytes:
 
 
 _CONTENTS: dict[str, Callable[[Any], Any]] = {
-    "l7_type": _u31, "latency_ns": _u64, "http": _http, "dns": _dns, "trace_id": _text, "ip_trace_id": _u64,
-    "tunnel": _tunnel, "translation": _translation, "proxy_port": _u32, "summary": _text, "node_labels": _texts,
-    "policy_log": _texts,
+    "ip_trace_id": _u64, "tunnel": _tunnel, "translation": _translation, "proxy_port": _u32, "summary": _text,
+    "node_labels": _texts, "policy_log": _texts,
     "rest": _rest, **dict.fromkeys(_POLICIES, _policies),
 }  # fmt: skip
 
@@ -155,6 +172,11 @@ def _contents(value: Any) -> Contents:
     return Contents(**{name: _CONTENTS[name](one) for name, one in value.items()})
 
 
+_MESSAGE: tuple[Callable[[Any], Any], ...] = (
+    _number(0, len(MessageType)), _protocol, _text, _text, _text, _text, _i32, _failed, _text, _u64, _u32, _u32, _text,
+    _attributes, lambda value: None if value is None else _dns(value),
+)  # fmt: skip
 _FROM: dict[str, Callable[[Any], Any]] = {
     "strings": _text, "endpoints": _endpoint, "processes": _process, "links": _link, "contents": _contents,
+    "messages": _message,
 }  # fmt: skip

@@ -1,5 +1,7 @@
 """The bracket of `-o wide`: what is known beyond Hubble's words, and nothing that says nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from rubin.cli.output.units import BYTES, latency, scaled
 from rubin.cli.output.wording import Options
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import TCPEvent
+from rubin.model.messages import Message, MessageType
 from rubin.model.tables import Link, Process, Tables
 from tests.flows import generate
 
@@ -47,6 +50,24 @@ FACTS = [
       "retransmits": 2, "process": 1},
      "12 packets, 4.1 KiB, rtt 0.12 ms, connected in 0.25 ms, 2 resent, nginx/1234"),
 ]  # fmt: skip
+
+
+GONE = Message(MessageType.EXCHANGE, "http", "GET", status=410, failed=True, request_bytes=120, response_bytes=4210)
+SAID = [
+    (GONE, "request 120 B", "response 4.1 KiB, failed"),
+    (replace(GONE, error="reset"), "request 120 B", "response 4.1 KiB, failed: reset"),
+    (replace(GONE, protocol="redis", error="ERR"), "request 120 B", "response 4.1 KiB"),
+    (Message(MessageType.RESPONSE, "http", status=200), "", ""),
+    (Message(), "", ""),
+]
+
+
+@pytest.mark.parametrize(("message", "asked", "answered"), SAID)
+def test_of_a_message_sizes_and_failure_are_told(message: Message, asked: str, answered: str) -> None:
+    tables = Tables()
+    code = tables.messages.code(message)
+    batch = FlowBatch({"message": np.array([code, code]), "is_reply": np.array([0, 1])}, tables)
+    assert list(own_facts(batch)) == [asked, answered]
 
 
 @pytest.mark.parametrize(("columns", "text"), FACTS)

@@ -13,7 +13,8 @@ from rubin.model import addresses, enums
 from rubin.model.batch import FlowBatch, Lost, empty
 from rubin.model.columns import COLUMNS, DTYPES, Column
 from rubin.model.enums import LostSource, TCPFlags
-from rubin.model.tables import HTTP, Contents, Endpoint, Link, Process, Service, Tables, Workload
+from rubin.model.messages import Message, MessageType
+from rubin.model.tables import Contents, Endpoint, Link, Process, Service, Tables, Tunnel, Workload
 from tests.cli.every_kind import every_kind
 from tests.cli.golden import check
 from tests.flows import flows, generate
@@ -102,7 +103,11 @@ ROWS = [
             "service": {"name": "s", "namespace": "t"},
         },
     ),
-    (Contents(http=HTTP(200, headers=(("a", "b"),))), {"http": {"code": 200, "headers": [["a", "b"]]}}),
+    (
+        Message(MessageType.RESPONSE, "http", status=200, attributes=(("a", "b"),)),
+        {"type": "RESPONSE", "protocol": "http", "status": 200, "attributes": [["a", "b"]]},
+    ),
+    (Contents(tunnel=Tunnel(1, vni=7)), {"tunnel": {"protocol": 1, "vni": 7}}),
     (Contents(rest=b"\x00\xff"), {"rest": "AP8="}),
     ("text", "text"),
 ]

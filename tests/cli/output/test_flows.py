@@ -10,6 +10,8 @@ from rubin.cli.output.terminal import Palette
 from rubin.cli.output.wording import Options
 from rubin.cli.times import Clock
 from rubin.model.batch import FlowBatch, empty
+from rubin.model.exchanges import expanded
+from rubin.model.messages import DNS, Message
 from rubin.model.tables import Endpoint, Tables
 from tests.cli.every_kind import TIME_NS, every_kind
 from tests.cli.golden import check
@@ -133,6 +135,40 @@ HUBBLE = [
 @pytest.mark.parametrize(("output", "options", "columns", "text"), HUBBLE)
 def test_prints_hubbles_bytes(output: str, options: dict[str, object], columns: dict[str, int], text: str) -> None:
     assert _printed(PRINTERS[output], _one(**columns), replace(Options(), **options)) == text  # type: ignore[arg-type]
+
+
+HALVES = [
+    (
+        Message(4, "http", "GET", "shop", "/pay", "HTTP/1.1", 200, latency_ns=4_000_000, request_bytes=120),
+        "http-request FORWARDED (HTTP/1.1 GET http://shop/pay) [request 120 B]",
+        "http-response FORWARDED (HTTP/1.1 200 4ms (GET http://shop/pay))",
+    ),
+    (
+        Message(4, "dns", target="x.", dns=DNS("x.", ("1.2.3.4",), 30, (), "socket", 0, ("A",), ("A",))),
+        "dns-request socket FORWARDED (DNS Query x. A)",
+        'dns-response socket FORWARDED (DNS Answer "1.2.3.4" TTL: 30 (Query x. A))',
+    ),
+    (
+        Message(4, "postgresql", "SELECT", target="shop.items", failed=True, error="42P01 undefined_table"),
+        "postgresql-request FORWARDED (PostgreSQL SELECT shop.items)",
+        "postgresql-response FORWARDED (PostgreSQL ERROR 42P01 undefined_table 0ms (SELECT shop.items))",
+    ),
+    (
+        Message(4, "grpc", "POST", "shop", "/shop.Cart/Add", status=200),
+        "http-request FORWARDED (HTTP/2 POST http://shop/shop.Cart/Add)",
+        "http-response FORWARDED (HTTP/2 200 0ms (POST http://shop/shop.Cart/Add))",
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "asked", "answered"), HALVES)
+def test_an_exchange_is_two_lines(message: Message, asked: str, answered: str) -> None:
+    tables = Tables()
+    stored = flows("src dst is_reply event_type packets bytes\n10.0.0.2:80 10.0.0.1:4000 1 L7 0 0", tables)
+    batch = expanded(stored.with_columns(message=tables.messages.codes([message])))
+    first, second = _printed(Wide, batch, Options()).splitlines()
+    assert first.split(": ", 1)[1] == f"10.0.0.1:4000 (unknown) -> 10.0.0.2:80 (unknown) {asked}"
+    assert second.split(": ", 1)[1] == f"10.0.0.1:4000 (unknown) <- 10.0.0.2:80 (unknown) {answered}"
 
 
 OPTIONS = {

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rubin.cli.output.distinct import texts
+from rubin.cli.output.distinct import message_texts, texts
 from rubin.cli.output.terminal import clean
 from rubin.cli.output.units import BYTES, latency, scaled
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import TCPEvent
+from rubin.model.messages import Message, MessageType
 from rubin.model.tables import Contents, Link, Process
 
 _EVENTS = {
@@ -34,6 +35,7 @@ def own_facts(batch: FlowBatch) -> Iterator[str]:
         _opened(batch),
         _events(batch),
         _resent(batch),
+        message_texts(batch, said),
         texts(batch["contents"], lambda code: asked(batch.tables.contents[code])),
         texts(batch["process"], lambda code: process(batch.tables.processes[code])),
         texts(batch["link"], lambda code: link(batch.tables.links[code])),
@@ -60,6 +62,15 @@ def asked(of: Contents) -> str:
         return ""
     address, port = of.translation.address, of.translation.port
     return f"asked for [{address}]:{port}" if ":" in address else f"asked for {address}:{port}"
+
+
+def said(of: Message) -> str:
+    """`request 512 B`, `response 4.1 KiB`, and `failed: …` where the summary is Hubble's and does not say so."""
+    sizes = {"request": of.request_bytes * (of.type == MessageType.REQUEST), "response": of.response_bytes}
+    parts = [f"{name} {scaled(size, 1024, BYTES)}" for name, size in sizes.items() if size]
+    if of.failed and of.protocol in ("http", "dns"):
+        parts.append(f"failed: {of.error}" if of.error else "failed")
+    return ", ".join(parts)
 
 
 def owner(of: Process) -> str:

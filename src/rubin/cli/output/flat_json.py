@@ -14,7 +14,7 @@ from json import dumps
 from typing import Any
 from uuid import UUID
 
-from rubin.cli.output.distinct import texts
+from rubin.cli.output.distinct import message_texts, texts
 from rubin.cli.output.flows import in_order
 from rubin.model import addresses, enums
 from rubin.model.batch import FlowBatch, Lost
@@ -51,6 +51,9 @@ def _members(batch: FlowBatch, name: str) -> Iterator[list[str]]:
         yield _pair(batch, stem)
     elif not (half == "low" and f"{stem}_high" in COLUMNS):
         column = COLUMNS[name]
+        if column.table == "messages":
+            yield message_texts(batch, lambda message: _member(name, plain(message)))
+            return
         value = _value(batch, column)
         yield texts(batch[name], lambda number: "" if number == column.missing else _member(name, value(number)))
 

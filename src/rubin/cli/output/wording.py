@@ -18,6 +18,7 @@ from rubin.model import addresses
 from rubin.model.batch import FlowBatch, adopt
 from rubin.model.codes import mix
 from rubin.model.enums import AuthType, Direction, EventType, Protocol, Verdict
+from rubin.model.messages import Message
 from rubin.model.tables import Contents, Endpoint, Policy, Tables
 from rubin.wire import summary as summaries
 
@@ -32,6 +33,7 @@ _FATE = (
     "traffic_direction",
     "auth_type",
     "contents",
+    "message",
     "kernel_drop_reason",
     "drop_location",
 )
@@ -134,7 +136,7 @@ class Wording:
             mac = link.source_mac if side == "source" else link.destination_mac
             return paint.host(clean(mac)) if link.source_mac or link.destination_mac else ""
         address = addresses.text(batch[f"{side}_high"][row], batch[f"{side}_low"][row])
-        host = clean(_name(endpoint) or address) if self._options.translated else address
+        host = clean(endpoint.called or address) if self._options.translated else address
         port = int(batch[f"{side}_port"][row])
         if port and batch["protocol"][row] in _WITH_PORTS:
             host = f"[{host}]" if ":" in host or "%" in host else host
@@ -144,20 +146,26 @@ class Wording:
     # --- fates
 
     def _fates_of(self, batch: FlowBatch) -> list[Fate]:
-        """One for each row. The process is part of it only where the kernel dropped."""
+        """One for each row. The process is part of it only where the kernel dropped, the way only of messages."""
         dropper = np.where(batch["kernel_drop_reason"] != 0, batch["process"], 0)
-        keys = mix(*(batch[name] for name in _FATE), dropper).tolist()
+        answers = (batch["message"] != 0) & (batch["is_reply"] == 1)
+        keys = mix(*(batch[name] for name in _FATE), dropper, answers).tolist()
         fates = self._fates
-        return [fates.get(key) or self._fate(batch, row, key) for row, key in enumerate(keys)]
+        new = {key: row for row, key in enumerate(keys) if key not in fates}
+        if new:
+            rows = np.array(list(new.values()))
+            messages = batch.tables.messages.read(batch["message"][rows], batch["is_reply"][rows])
+            for (key, row), message in zip(new.items(), messages, strict=True):
+                fates[key] = self._fate(batch, row, message)
+        return [fates[key] for key in keys]
 
-    def _fate(self, batch: FlowBatch, row: int, key: int) -> Fate:
+    def _fate(self, batch: FlowBatch, row: int, message: Message) -> Fate:
         contents: Contents = batch.tables.contents[int(batch["contents"][row])]
-        made = self._fates[key] = Fate(
-            clean(_type(batch, row, contents)),
+        return Fate(
+            clean(_type(batch, row, message)),
             self._verdict(batch, row, contents),
-            self._summary(batch, row, contents),
+            self._summary(batch, row, contents, message),
         )
-        return made
 
     def _verdict(self, batch: FlowBatch, row: int, contents: Contents) -> str:
         number, event_type = int(batch["verdict"][row]), int(batch["event_type"][row])
@@ -173,9 +181,9 @@ class Wording:
             return paint.notable(text)
         return text
 
-    def _summary(self, batch: FlowBatch, row: int, contents: Contents) -> str:
+    def _summary(self, batch: FlowBatch, row: int, contents: Contents, message: Message) -> str:
         packet = (int(batch[name][row]) for name in summaries.KEY)
-        text = clean(summaries.of_contents(contents) or summaries.of_packet(*packet))
+        text = clean(contents.summary or summaries.of_message(message) or summaries.of_packet(*packet))
         if contents.ip_trace_id:
             text = f"IP Trace ID: {contents.ip_trace_id}; {text}"
         auth = int(batch["auth_type"][row])
@@ -190,19 +198,10 @@ class Wording:
         return paint.bad(name) if auth == AuthType.TEST_ALWAYS_FAIL else paint.good(name)
 
 
-def _name(endpoint: Endpoint) -> str:
-    """`ns/pod`, else `ns/service`, else the DNS names; "" for an endpoint without any."""
-    namespace = endpoint.service.namespace if endpoint.service.name else endpoint.namespace
-    name = endpoint.pod_name or endpoint.service.name
-    if not name:
-        return ",".join(endpoint.names)
-    return f"{namespace}/{name}" if namespace else name
-
-
-def _type(batch: FlowBatch, row: int, contents: Contents) -> str:
+def _type(batch: FlowBatch, row: int, message: Message) -> str:
     """`to-endpoint`, `Policy denied`, `http-request`, `policy-verdict:L3-L4 INGRESS`, …"""
-    if contents.l7_type or contents.http is not None or contents.dns is not None:
-        return _l7_type(contents)
+    if message.type or message.protocol:
+        return _l7_type(message)
     event, sub_type = int(batch["event_type"][row]), int(batch["event_sub_type"][row])
     if event == EventType.TRACE:
         return words.POINTS.get(sub_type, str(sub_type))
@@ -221,11 +220,12 @@ def _type(batch: FlowBatch, row: int, contents: Contents) -> str:
     return "UNKNOWN"
 
 
-def _l7_type(contents: Contents) -> str:
-    kind = words.L7_TYPES.get(contents.l7_type, str(contents.l7_type))
-    if contents.dns is not None:
-        return f"dns-{kind} {contents.dns.observation_source}"
-    return f"http-{kind}" if contents.http is not None else f"l7-{kind}"
+def _l7_type(message: Message) -> str:
+    """gRPC is HTTP to Hubble."""
+    kind = words.L7_TYPES[message.type]
+    if message.dns is not None:
+        return f"dns-{kind} {message.dns.observation_source}"
+    return f"{'http' if message.protocol == 'grpc' else message.protocol or 'l7'}-{kind}"
 
 
 def _policies(verdict: int, direction: int, contents: Contents) -> tuple[Policy, ...]:

@@ -6,7 +6,9 @@ from typing import Protocol
 
 from rubin.metrics.contexts import Contexts
 from rubin.metrics.options import Options
+from rubin.metrics.said import Heard
 from rubin.metrics.series import Counters, Histogram, Room
+from rubin.metrics.spoken import Spoken
 from rubin.model.batch import FlowBatch
 
 
@@ -14,20 +16,26 @@ def _no_contexts() -> Contexts:
     return Contexts(Options(), 1)
 
 
+Series = Counters | Histogram | Spoken
+
+
 @dataclass(frozen=True)
 class Setup:
-    """The labels of the context options, the handler's own options in lower case, and the room for series."""
+    """The labels of the context options, the handler's own options in lower case, the room for series, and what
+    messages a batch has.
+    """
 
     contexts: Contexts = field(default_factory=_no_contexts)
     options: frozenset[str] = frozenset()
     room: Room = field(default_factory=Room)
+    heard: Heard = field(default_factory=Heard)
 
 
 class Handler(Protocol):
     """A metric, or some that are counted together."""
 
     @property
-    def series(self) -> Sequence[Counters | Histogram]:
+    def series(self) -> Sequence[Series]:
         """What it counts into."""
 
     def observe(self, batch: FlowBatch) -> None:
