@@ -1,0 +1,64 @@
+"""Names of the errors that SQL servers answer with, the usual ones.
+
+PostgreSQL: its manual's appendix A, conditions by SQLSTATE. MySQL and MariaDB: their manuals' lists of server errors.
+"""
+
+_CONDITIONS = """
+03000 sql_statement_not_yet_complete 08000 connection_exception 08003 connection_does_not_exist 08004
+sqlserver_rejected_establishment_of_sqlconnection 08006 connection_failure 08P01 protocol_violation 0A000
+feature_not_supported 21000 cardinality_violation 22000 data_exception 22001 string_data_right_truncation 22003
+numeric_value_out_of_range 22004 null_value_not_allowed 22007 invalid_datetime_format 22008 datetime_field_overflow
+22012 division_by_zero 22021 character_not_in_repertoire 22023 invalid_parameter_value 22P02
+invalid_text_representation 22P03 invalid_binary_representation 22P04 bad_copy_file_format 22P05
+untranslatable_character 23000 integrity_constraint_violation 23001 restrict_violation 23502 not_null_violation 23503
+foreign_key_violation 23505 unique_violation 23514 check_violation 23P01 exclusion_violation 24000
+invalid_cursor_state 25000 invalid_transaction_state 25001 active_sql_transaction 25006 read_only_sql_transaction
+25P01 no_active_sql_transaction 25P02 in_failed_sql_transaction 25P03 idle_in_transaction_session_timeout 26000
+invalid_sql_statement_name 28000 invalid_authorization_specification 28P01 invalid_password 2BP01
+dependent_objects_still_exist 34000 invalid_cursor_name 3B001 invalid_savepoint_specification 3D000
+invalid_catalog_name 3F000 invalid_schema_name 40001 serialization_failure 40003 statement_completion_unknown 40P01
+deadlock_detected 42000 syntax_error_or_access_rule_violation 42501 insufficient_privilege 42601 syntax_error 42602
+invalid_name 42622 name_too_long 42701 duplicate_column 42702 ambiguous_column 42703 undefined_column 42704
+undefined_object 42710 duplicate_object 42712 duplicate_alias 42723 duplicate_function 42725 ambiguous_function 42803
+grouping_error 42804 datatype_mismatch 42809 wrong_object_type 42830 invalid_foreign_key 42846 cannot_coerce 42883
+undefined_function 42P01 undefined_table 42P02 undefined_parameter 42P03 duplicate_cursor 42P04 duplicate_database
+42P05 duplicate_prepared_statement 42P06 duplicate_schema 42P07 duplicate_table 42P08 ambiguous_parameter 42P10
+invalid_column_reference 42P16 invalid_table_definition 42P17 invalid_object_definition 42P18 indeterminate_datatype
+44000 with_check_option_violation 53000 insufficient_resources 53100 disk_full 53200 out_of_memory 53300
+too_many_connections 53400 configuration_limit_exceeded 54000 program_limit_exceeded 54001 statement_too_complex 55000
+object_not_in_prerequisite_state 55006 object_in_use 55P03 lock_not_available 57014 query_canceled 57P01
+admin_shutdown 57P02 crash_shutdown 57P03 cannot_connect_now 57P04 database_dropped 57P05 idle_session_timeout 58000
+system_error 58030 io_error P0001 raise_exception P0002 no_data_found P0003 too_many_rows P0004 assert_failure XX000
+internal_error XX001 data_corrupted XX002 index_corrupted
+"""
+_MYSQL = """
+1005 ER_CANT_CREATE_TABLE 1007 ER_DB_CREATE_EXISTS 1008 ER_DB_DROP_EXISTS 1021 ER_DISK_FULL 1022 ER_DUP_KEY 1030
+ER_GET_ERRNO 1037 ER_OUTOFMEMORY 1040 ER_CON_COUNT_ERROR 1042 ER_BAD_HOST_ERROR 1043 ER_HANDSHAKE_ERROR 1044
+ER_DBACCESS_DENIED_ERROR 1045 ER_ACCESS_DENIED_ERROR 1046 ER_NO_DB_ERROR 1047 ER_UNKNOWN_COM_ERROR 1048
+ER_BAD_NULL_ERROR 1049 ER_BAD_DB_ERROR 1050 ER_TABLE_EXISTS_ERROR 1051 ER_BAD_TABLE_ERROR 1052 ER_NON_UNIQ_ERROR 1053
+ER_SERVER_SHUTDOWN 1054 ER_BAD_FIELD_ERROR 1055 ER_WRONG_FIELD_WITH_GROUP 1060 ER_DUP_FIELDNAME 1061 ER_DUP_KEYNAME
+1062 ER_DUP_ENTRY 1064 ER_PARSE_ERROR 1065 ER_EMPTY_QUERY 1066 ER_NONUNIQ_TABLE 1072 ER_KEY_COLUMN_DOES_NOT_EXITS 1091
+ER_CANT_DROP_FIELD_OR_KEY 1094 ER_NO_SUCH_THREAD 1099 ER_TABLE_NOT_LOCKED_FOR_WRITE 1100 ER_TABLE_NOT_LOCKED 1109
+ER_UNKNOWN_TABLE 1114 ER_RECORD_FILE_FULL 1129 ER_HOST_IS_BLOCKED 1130 ER_HOST_NOT_PRIVILEGED 1136
+ER_WRONG_VALUE_COUNT_ON_ROW 1142 ER_TABLEACCESS_DENIED_ERROR 1143 ER_COLUMNACCESS_DENIED_ERROR 1146 ER_NO_SUCH_TABLE
+1148 ER_NOT_ALLOWED_COMMAND 1153 ER_NET_PACKET_TOO_LARGE 1158 ER_NET_READ_ERROR 1159 ER_NET_READ_INTERRUPTED 1160
+ER_NET_ERROR_ON_WRITE 1161 ER_NET_WRITE_INTERRUPTED 1193 ER_UNKNOWN_SYSTEM_VARIABLE 1203 ER_TOO_MANY_USER_CONNECTIONS
+1205 ER_LOCK_WAIT_TIMEOUT 1206 ER_LOCK_TABLE_FULL 1213 ER_LOCK_DEADLOCK 1216 ER_NO_REFERENCED_ROW 1217
+ER_ROW_IS_REFERENCED 1226 ER_USER_LIMIT_REACHED 1227 ER_SPECIFIC_ACCESS_DENIED_ERROR 1235 ER_NOT_SUPPORTED_YET 1243
+ER_UNKNOWN_STMT_HANDLER 1251 ER_NOT_SUPPORTED_AUTH_MODE 1264 ER_WARN_DATA_OUT_OF_RANGE 1265 WARN_DATA_TRUNCATED 1290
+ER_OPTION_PREVENTS_STATEMENT 1292 ER_TRUNCATED_WRONG_VALUE 1305 ER_SP_DOES_NOT_EXIST 1317 ER_QUERY_INTERRUPTED 1364
+ER_NO_DEFAULT_FOR_FIELD 1365 ER_DIVISION_BY_ZERO 1366 ER_TRUNCATED_WRONG_VALUE_FOR_FIELD 1390 ER_PS_MANY_PARAM 1396
+ER_CANNOT_USER 1406 ER_DATA_TOO_LONG 1451 ER_ROW_IS_REFERENCED_2 1452 ER_NO_REFERENCED_ROW_2 1461
+ER_MAX_PREPARED_STMT_COUNT_REACHED 1615 ER_NEED_REPREPARE 1644 ER_SIGNAL_EXCEPTION 1690 ER_DATA_OUT_OF_RANGE 1698
+ER_ACCESS_DENIED_NO_PASSWORD_ERROR 1792 ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION 1820 ER_MUST_CHANGE_PASSWORD 1836
+ER_READ_ONLY_MODE 1862 ER_MUST_CHANGE_PASSWORD_LOGIN 1927 ER_CONNECTION_KILLED 1969 ER_STATEMENT_TIMEOUT 3024
+ER_QUERY_TIMEOUT 3572 ER_LOCK_NOWAIT 3819 ER_CHECK_CONSTRAINT_VIOLATED 4025 ER_CONSTRAINT_FAILED
+"""
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+POSTGRESQL = _pairs(_CONDITIONS.split())
+MYSQL = _pairs(_MYSQL.split())
