@@ -21,6 +21,7 @@ struct {
 #define MALFORMED_PLACE LOSS_MALFORMED_INTERFACES
 #define EVICTED TALLY_EVICTED_INTERFACES
 #define TELLS_TCP_LIFE 0 /* sockets do; it should be told once */
+#define LISTENS 0 /* the same */
 
 /* What comes in at an interface is received here and sent on elsewhere: Hubble's levels tell it there. */
 static __always_inline bool is_suppressed(const int direction)

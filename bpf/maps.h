@@ -27,11 +27,21 @@
  *  processes   rubin_exec             tp_btf/sched_process_exec
  *              rubin_fork             tp_btf/sched_process_fork
  *              rubin_cgroup           tp_btf/cgroup_mkdir
+ *  clear       rubin_clear_call       uprobe               functions of TLS libraries, see bpf/clear.bpf.c
+ *              rubin_clear_return     uretprobe            the same (all four as uprobe_multi links: 6.6)
+ *              rubin_clear_begin      uprobe
+ *              rubin_clear_handshake  uprobe
+ *              rubin_clear_sent       tp_btf/sock_send_length   6.3
+ *              rubin_clear_received   tp_btf/sock_recv_length   6.3
  *  drops       rubin_drop          tp_btf/kfree_skb       BTF prototype with 4 arguments (rx_sk)
  *              rubin_drop_no_rx    tp_btf/kfree_skb       the same with 3: load exactly one of the two
  *
  *  map                 type                 in                          what
  *  flows               ringbuf, 16 MiB      all but owners              struct flow_record, nothing else
+ *  payloads            ringbuf, 16 MiB      sockets, clear              struct payload_record, nothing else
+ *  talks               array                sockets, clear              struct talk, same index as socket_entries; behind
+ *                                                                       these, as many for what is said in clear
+ *  admitted            array                sockets, clear              which connections are listened to
  *  losses              per-CPU array        all but owners              [enum loss_place] struct loss
  *  tallies             per-CPU array        all but owners              [enum tally] u64, nothing is lost here
  *  owners              sk_storage           all but interfaces          struct owner of sockets that bound a port
@@ -104,12 +114,16 @@ struct settings {
 	__u16 vxlan_port; /* 4789; 0: do not look into VXLAN */
 	__u8 level; /* enum level */
 	__u8 receive_points; /* 1: from-* points are reported like the others instead of by level */
-	__u8 pad[2];
+	__u8 listens; /* 1: what is said at sockets is taken */
+	__u8 pad;
 	__u64 tick_ns; /* of a jiffy; 0: flushed records have the time of the flush */
 	__u64 wake_bytes; /* so full, the ring wakes its reader: half of it */
+	__u64 wake_payload_bytes; /* the same of what is said */
+	__u32 second_ticks; /* jiffies of a second */
+	__u32 most_payloads; /* packets of a connection of which something is taken in a second */
 	struct range quiet[QUIET_FUNCTIONS]; /* where a free without a reason loses nothing; {0, 0}: nowhere */
 };
-_Static_assert(sizeof(struct settings) == 128 + QUIET_FUNCTIONS * 16, "user space writes the same layout, by BTF");
+_Static_assert(sizeof(struct settings) == 144 + QUIET_FUNCTIONS * 16, "user space writes the same layout, by BTF");
 
 enum loss_place { /* places where counts are lost; each with what was lost there */
 	LOSS_SOCKETS = 0, /* no room in the ring for a record of the socket vantage (TCP's included) */
@@ -118,6 +132,10 @@ enum loss_place { /* places where counts are lost; each with what was lost there
 	LOSS_MALFORMED_SOCKETS = 3, /* IP headers that could not be read; no record */
 	LOSS_MALFORMED_INTERFACES = 4,
 	LOSS_MALFORMED_DROPS = 5,
+	LOSS_PAYLOADS = 6, /* no room in the ring for what is said; no flow is lost by it, perhaps an exchange */
+	LOSS_PAYLOAD_LIMIT = 7, /* more packets a second than are taken of one connection */
+	LOSS_PAYLOAD_SHARE = 8, /* the agent is held to its share of the machine */
+	LOSS_CLEAR = 9, /* said over TLS, and not known on which connection */
 	LOSSES
 };
 
@@ -132,6 +150,7 @@ enum tally { /* what happened, for `rubin status` and the tests; nothing was los
 	TALLY_EVICTED_SOCKETS = 1, /* connections pushed out of the table by newer ones; their counts were flushed */
 	TALLY_EVICTED_INTERFACES = 2,
 	TALLY_DROPS_IGNORED = 3, /* frees that are no drops, and those of the agent's sockets */
+	TALLY_PAYLOADS = 4, /* slots of what is said */
 	TALLIES
 };
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* What happens with a packet at a vantage point. Needs a vantage, which gives
- *	ENTRIES, DETAILS, MASK, PLACE, MALFORMED_PLACE, EVICTED, TELLS_TCP_LIFE, is_suppressed
+ *	ENTRIES, DETAILS, MASK, PLACE, MALFORMED_PLACE, EVICTED, TELLS_TCP_LIFE, LISTENS, is_suppressed
  *	glance	the sight of an ordinary packet, quickly; false: look closer
  *	look	the sight of any packet, and what its headers say
  *	netns_of	the socket's, the device's
  *	begin	what is known of a new connection: details and state
  *	learn	what a packet out tells of the connection's owner, if it is no news
  *	dress	what a packet's record says beside its headers and counts
+ *	listen	what is said in a packet, for user space to read
  *
  * The way of an ordinary packet of a known connection is short on purpose, in instructions as in
  * memory: under load neither is in the cache. Everything else is in functions of its own. */
@@ -21,6 +22,8 @@ struct sight {
 	__u64 count; /* COUNT of this packet */
 	__u32 flags;
 	__u32 protocol;
+	__u32 transport; /* offset of TCP's header or UDP's */
+	__u32 payload; /* offset of what is said; 0: nothing */
 };
 
 static __always_inline bool glance(struct __sk_buff *skb, const int direction, struct sight *sight);
@@ -31,6 +34,7 @@ static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *si
 static __always_inline void learn(struct __sk_buff *skb, struct sight *sight, const struct entry *entry, __u32 index);
 static __always_inline void dress(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
 				  __u32 index, __u32 state, int direction, struct flow_record *record);
+int listen(struct __sk_buff *skb, struct sight *sight, __u32 index, int direction);
 
 /* Which step of its life the connection has just made. */
 static __always_inline __u8 tcp_step(struct entry *entry, int direction, __u32 flags)
@@ -163,7 +167,7 @@ static __always_inline bool turn(struct entry *entry, __u32 flags, const int dir
 		/* The same ports again. What the old connection had not told goes with the new one. */
 		entry->seen[IN] = entry->seen[OUT] = 0;
 		entry->reported[IN] = entry->reported[OUT] = 0;
-		entry->state = OPEN_TCP | OPENED_BY(direction);
+		entry->state = OPEN_TCP | FROM_START | OPENED_BY(direction);
 		return true;
 	}
 	if (entry->state & OPEN_TCP &&
@@ -270,6 +274,7 @@ __noinline int enlist(struct __sk_buff *skb, struct sight *sight, int direction)
 	details->netns_inode = inode_of(netns_of(skb));
 	details->ifindex = skb->ifindex;
 	entry->state = opener_of(&packet, direction) | (packet.protocol == IPPROTO_TCP ? OPEN_TCP : 0) |
+		       (packet.protocol == IPPROTO_TCP && packet.flags & SYN ? FROM_START : 0) |
 		       begin(skb, sight, &packet, direction, details);
 	entry->reported[IN] = entry->reported[OUT] = 0;
 	entry->seen[IN] = entry->seen[OUT] = 0;
@@ -328,4 +333,6 @@ static __always_inline void observe(struct __sk_buff *skb, const int direction)
 		report(skb, &sight, index, direction, is_new);
 	else if (direction == OUT)
 		learn(skb, &sight, entry, index);
+	if (LISTENS && sight.payload && !(entry->state & (SILENT | OURS)))
+		listen(skb, &sight, index, direction);
 }

@@ -31,6 +31,7 @@ struct packet {
 	address source;
 	address destination;
 	__u32 offset;  /* of the network header, then of the transport's */
+	__u32 payload; /* offset of what TCP or UDP carries; 0: nothing */
 	__u32 packets; /* on the wire, that is after segmentation */
 	__u32 bytes;   /* IP packets as on the wire: a header for each segment */
 	__u32 fragment_id;
@@ -334,6 +335,9 @@ __noinline int parse(struct __sk_buff *skb, __u32 offset, __u32 ethertype, struc
 	if (parsed != PARSED)
 		return parsed;
 	transport = parse_transport(skb, packet);
+	if ((packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP) && transport &&
+	    packet->offset + transport < skb->len)
+		packet->payload = packet->offset + transport;
 	count_segments(skb, packet, packet->offset - offset + transport);
 	return PARSED;
 }

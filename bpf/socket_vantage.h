@@ -13,6 +13,7 @@ TABLE(socket_entries, socket_details);
 #define MALFORMED_PLACE LOSS_MALFORMED_SOCKETS
 #define EVICTED TALLY_EVICTED_SOCKETS
 #define TELLS_TCP_LIFE 1
+#define LISTENS settings.listens
 
 /* Who opened connections that have closed: the kernel may still answer for one of them, with a last
  * ACK out of TIME_WAIT (before 6.13), when its entry has gone. A later one takes the place. */

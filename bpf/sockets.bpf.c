@@ -7,11 +7,13 @@
 
 #include "listeners.h"
 #include "observe.h"
+#include "payload.h"
 #include "sweep.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-const struct flow_record *const layout = NULL; /* so that this object's BTF tells it */
+const struct flow_record *const layout = NULL; /* so that this object's BTF tells them */
+const struct payload_record *const payload_layout = NULL;
 
 static __always_inline struct net *netns_of(struct __sk_buff *skb)
 {
@@ -219,6 +221,8 @@ static __always_inline enum parsed look(struct __sk_buff *skb, int direction, st
 	sight->count = COUNT(packet->packets, packet->bytes);
 	sight->flags = packet->flags;
 	sight->protocol = packet->protocol;
+	sight->transport = packet->offset;
+	sight->payload = packet->payload;
 	if (ports && is_connected(sk) && packet->version == 1)
 		sight->tag = tag_v4(ONCE(sk->src_ip4), ONCE(sk->dst_ip4), ports_of_socket(sk), packet->protocol, netns);
 	else if (ports && is_connected(sk)) {
@@ -261,6 +265,8 @@ static __always_inline bool glance(struct __sk_buff *skb, const int direction, s
 	} else {
 		return false;
 	}
+	sight->transport = sizeof(struct ipv4_header);
+	sight->payload = skb->len > headers ? headers : 0;
 	sight->count = COUNT(1, skb->len);
 	if (segments > 1)
 		sight->count += COUNT(segments - 1, (segments - 1) * headers);

@@ -31,6 +31,8 @@ enum entry_state {
 	OPEN_TCP = 8,    /* neither reset nor finished on both sides */
 	OPENED_REMOTELY = 16, /* the first packet came in; neither of the two: not known */
 	OPENED_LOCALLY = 32,
+	SILENT = 64, /* nothing that is said here is read */
+	FROM_START = 128, /* its SYN was seen */
 	OPENED = OPENED_REMOTELY | OPENED_LOCALLY,
 };
 

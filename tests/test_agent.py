@@ -51,7 +51,7 @@ def test_metrics_are_for_the_flows_that_their_filters_choose():
 def test_completeness_is_the_part_of_the_events_that_became_flows():
     def live(lost: int) -> LiveStatus:
         losses = {"kernel ring": Loss(lost, 0, 0)} if lost else {}
-        return LiveStatus((), (), losses, {}, 0, 0.0, 0.0, {}, {}, {})
+        return LiveStatus((), (), losses, {}, 0, 0.0, 0.0, {}, {}, {}, {})
 
     assert _completeness(0, live(0)) == 100
     assert _completeness(75, live(25)) == 75

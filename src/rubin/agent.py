@@ -25,6 +25,7 @@ from rubin.identity.answers import Answers
 from rubin.identity.containers.containerd import Containerd
 from rubin.identity.containers.cri import Cri
 from rubin.identity.containers.docker import Docker
+from rubin.identity.dns_names import DnsNames
 from rubin.identity.facts import LabelsNode, Provider
 from rubin.identity.kubernetes import settings as kubernetes
 from rubin.identity.kubernetes.settings import KubernetesSettings
@@ -37,6 +38,7 @@ from rubin.metrics import http, own, sink
 from rubin.metrics.configuration import Configuration
 from rubin.metrics.dynamic import Dynamic
 from rubin.model.batch import FlowBatch
+from rubin.model.exchanges import expanded
 from rubin.model.filter import Filters
 from rubin.query.owner import owner
 from rubin.sources.live import Live, LiveSettings, LiveStatus
@@ -84,6 +86,10 @@ class AgentSettings:
     monitor_aggregation: str = LiveSettings.aggregation
     monitor_aggregation_flags: tuple[str, ...] = LiveSettings.aggregation_flags
     monitor_aggregation_interval: str = "5s"
+    messages: bool = LiveSettings.messages
+    """Read what is said: HTTP, DNS, databases and their like."""
+    messages_cpu_percent: int = round(LiveSettings.most_cpu_percent)
+    """Of all processors, which the agent may take; of more connections are left out, and what they say is counted."""
     ring_capacity: int = 1_000_000
     """Flows held in memory."""
     export_file_path: str = ""
@@ -134,6 +140,8 @@ class AgentSettings:
             aggregation=self.monitor_aggregation,
             aggregation_flags=self.monitor_aggregation_flags,
             interval_s=duration_s(self.monitor_aggregation_interval),
+            messages=self.messages,
+            most_cpu_percent=self.messages_cpu_percent,
             node_name=self.node,
         )
 
@@ -178,10 +186,13 @@ class Agent:
         self._dynamic = Dynamic(Path(dynamic), self.metrics, _select) if dynamic else None
         providers = _providers(settings)
         self.names = Names(providers, gone=self.metrics.gone)
+        self._stages: list[tuple[str, pipeline.Stage]] = [("identify", self.names.identify)]
+        if settings.messages:
+            self._stages.append(("names of the DNS", DnsNames().name))
         clusters = [one.node_labels for one in providers if isinstance(one, LabelsNode)]
-        self._stages = [("identify", self.names.identify), *(("node", NodeLabels(one).label) for one in clusters)]
+        self._stages += [("node", NodeLabels(one).label) for one in clusters]
         stack.callback(self.names.close)
-        self.ring = Ring(settings.ring_capacity, lambda lost: self.metrics.note_lost((lost,)), self.names.again)
+        self.ring = Ring(settings.ring_capacity, lambda lost: self.metrics.note_lost((lost,)), self._again)
         self.live = Live(settings.of_live())
         stack.callback(self.live.close)
         self.exports = Exports(self.ring, settings.of_export(), settings.node)
@@ -206,7 +217,11 @@ class Agent:
     def _count(self, batch: FlowBatch) -> None:
         if self._dynamic:
             self._dynamic.poll()
-        self.metrics.observe(batch)
+        self.metrics.observe(expanded(batch))
+
+    def _again(self, view: FlowBatch) -> FlowBatch:
+        """What readers see of stored rows."""
+        return expanded(self.names.again(view))
 
     def status(self) -> Mapping[str, Any]:
         """What `rubin status` prints below Hubble's numbers: names carry units, groups are mappings."""
@@ -218,6 +233,7 @@ class Agent:
             "completeness_percent": _completeness(self.account.flows, live),
             "kernel": _kernel(live),
             "lost": {place: asdict(loss) for place, loss in live.losses.items()},
+            "messages": live.messages,
             "line": {"flows": self.account.flows, "failures": dict(self.account.failures)},
             "exports": self.exports.account(),
             "names": dict(self.names.status()),

@@ -125,6 +125,17 @@ def test_chunks_end_where_they_end() -> None:
     assert told[0].response_bytes == len(small)
 
 
+@pytest.mark.parametrize("cut", range(20, 200, 7))
+def test_of_a_head_that_is_cut_nothing_is_told_that_is_not_there(cut: int) -> None:
+    wire, listener = Connection(1, captured=cut), Listener()
+    asked = get("/some/path", "Content-Length: 123456", "X: " + "y" * 200, method="POST")
+    [told] = listener.hear([wire.client(asked), wire.server(answer(200, b"z" * 300))]) or [Message()]
+    assert told.target in ("", "/some/path")
+    assert told.authority in ("", "shop.test")
+    assert told.request_bytes in (0, len(asked) + 123456)
+    assert told.response_bytes in (0, len(answer(200, b"z" * 300)))
+
+
 def test_packets_sent_again_or_out_of_order_change_nothing() -> None:
     wire, listener = Connection(1), Listener()
     packets = []

@@ -59,7 +59,7 @@ class Programs:
             "vxlan_port": 4789,
             "level": 3,
         }
-        sizes = dict.fromkeys(_TABLES, entries) | {"flows": ring_bytes}
+        sizes = dict.fromkeys(_TABLES, entries) | {"flows": ring_bytes, "talks": 2 * entries}
         self.objects = Objects(settings={**values, **settings}, max_entries=sizes)
         for name in names:
             assert self.objects.load(name, _one_drop() if name == "drops" else None), self.objects.refused

@@ -226,7 +226,10 @@ def test_no_records_are_no_flows() -> None:
 def test_full_tables_are_followed_by_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Tables, "FULL_ROWS", 50)
     flows = decoder()
-    batches = [flows.batch(records(*[{"pid": 100 * n + i} for i in range(40)]), 0) for n in range(4)]
+    batches = []
+    for n in range(4):
+        flows.renew_when_full()
+        batches.append(flows.batch(records(*[{"pid": 100 * n + i} for i in range(40)]), 0))
     assert len({id(batch.tables) for batch in batches}) == 2
     for n, batch in enumerate(batches):
         assert [process.pid for process in batch.rows("process")] == [100 * n + i for i in range(40)]

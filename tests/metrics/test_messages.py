@@ -6,9 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rubin.metrics.durations import OF_CONNECTIONS, OF_HUBBLE, OF_REQUESTS
+from rubin.metrics.sink import Metrics, Settings
 from rubin.model.messages import DNS, Message
+from rubin.model.tables import Tables
 from tests.metrics.messages import PODS, TIME_NS, TRACE, http, serving, told
-from tests.metrics.pages import labelled, samples
+from tests.metrics.pages import everything, labelled, samples
+from tests.metrics.test_against_hubble import any_flows
+from tests.metrics.test_configuration import ARTICLE
 from tests.metrics.test_exemplars import exemplars
 
 REQUESTS = [
@@ -155,3 +159,22 @@ def test_a_metric_of_messages_may_be_for_some_flows_only():
     metrics.select("requests", lambda batch: batch["time_ns"] > TIME_NS)
     metrics.observe(told(http(), http()))
     assert list(samples(metrics.exposition(), "rubin_requests_total").values()) == [1]
+
+
+def test_the_articles_string_gives_every_metric_that_it_names():
+    metrics = Metrics(Settings(metrics=ARTICLE))
+    metrics.observe(any_flows(1, 2_000, Tables()))
+    served = everything(metrics.exposition())
+    assert served.keys() >= {
+        "hubble_dns_queries_total",
+        "hubble_dns_responses_total",
+        "hubble_dns_response_types_total",
+        "hubble_drop_total",
+        "hubble_tcp_flags_total",
+        "hubble_flows_processed_total",
+        "hubble_flows_to_world_total",
+        "hubble_port_distribution_total",
+        "hubble_icmp_total",
+        "hubble_http_requests_total",
+        "hubble_http_request_duration_seconds_bucket",
+    }

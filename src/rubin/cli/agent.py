@@ -79,6 +79,19 @@ _FLAGS = (
     ),
     Flag("monitor-aggregation-interval", "How often a busy connection is told anyway.", group=_SEE, metavar="DURATION"),
     Flag(
+        "messages",
+        "Read what is said: HTTP, DNS, databases and their like; --messages=false: do not.",
+        "yes",
+        group=_SEE,
+    ),
+    Flag(
+        "messages-cpu-percent",
+        "Of all processors, which the agent may take: of more connections are left out, and what they say is counted.",
+        "number",
+        group=_SEE,
+        metavar="PERCENT",
+    ),
+    Flag(
         "container-runtimes",
         "Sockets of containerd, CRI-O, Docker and Podman to ask for names; auto: the usual ones; '' for none.",
         "list",

@@ -31,10 +31,11 @@ def saved_flows(path: str) -> Iterator[FlowBatch]:
 
 def captured_flows(path: str) -> Iterator[FlowBatch]:
     """The flows of a capture. Raises RubinError where it ends badly, after what is good of it."""
+    from rubin.model.exchanges import expanded
     from rubin.sources.pcap import Pcap
 
     with Pcap(path) as source:
-        yield from source
+        yield from map(expanded, source)
 
 
 def is_capture(path: str) -> bool:

@@ -4,7 +4,7 @@ Ethernet with VLAN tags, Linux cooked captures, PPP, raw IP; IPv4 with options a
 with extension headers (RFC 8200), the inside of VXLAN (RFC 7348), TCP, UDP, SCTP, ICMP and ICMPv6.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,12 @@ class Packets:
     tunnelled: I64
     outer: dict[str, Array]
     vni: I64
+    transport: I64
+    """Where the header of layer 4 is in the data; -1: nowhere."""
+    end: I64
+    """Where what was captured of each packet ends, without what pads a frame."""
+    wire_end: I64
+    """Where the packet would end if all of it had been captured."""
 
 
 def parse(data: npt.NDArray[np.uint8], starts: I64, captured: I64, lengths: I64, link_type: int) -> Packets:
@@ -67,9 +73,9 @@ def parse(data: npt.NDArray[np.uint8], starts: I64, captured: I64, lengths: I64,
     frames = _frames(view, link_type)
     columns, broken, payload = _network(view, frames, starts + lengths)
     inside = _vxlan(view, columns, payload, broken)
-    if not len(inside):
-        return Packets(columns, frames, broken, inside, {}, inside)
-    return _unwrapped(view, Packets(columns, frames, broken, inside, {}, inside), payload, starts + lengths)
+    wire_end = frames.at + columns["bytes"].astype(np.int64)
+    packets = Packets(columns, frames, broken, inside, {}, inside, payload, view.end, wire_end)
+    return _unwrapped(view, packets, payload, starts + lengths) if len(inside) else packets
 
 
 def _unwrapped(view: View, packets: Packets, payload: I64, wire_end: I64) -> Packets:
@@ -77,7 +83,7 @@ def _unwrapped(view: View, packets: Packets, payload: I64, wire_end: I64) -> Pac
     rows = packets.tunnelled
     inner_view = View(view.data, payload[rows] + 16, view.end[rows])
     inner = _frames(inner_view, ETHERNET)
-    columns, broken, _ = _network(inner_view, inner, wire_end[rows])
+    columns, broken, transport = _network(inner_view, inner, wire_end[rows])
     known = columns["ip_version"] != 0
     packets.broken[rows[~known]] |= broken[~known]
     inside, vni = rows[known], view.u4(payload + 12)[rows[known]] >> 8
@@ -87,7 +93,9 @@ def _unwrapped(view: View, packets: Packets, payload: I64, wire_end: I64) -> Pac
     packets.broken[inside] = broken[known]
     for name in ("source_mac", "destination_mac", "vlan"):
         getattr(packets.frames, name)[inside] = getattr(inner, name)[known]
-    return Packets(packets.columns, packets.frames, packets.broken, inside, outer, vni)
+    packets.transport[inside], packets.end[inside] = transport[known], inner_view.end[known]
+    packets.wire_end[inside] = (inner.at + columns["bytes"].astype(np.int64))[known]
+    return replace(packets, tunnelled=inside, outer=outer, vni=vni)
 
 
 def _frames(view: View, link_type: int) -> Frames:

@@ -67,7 +67,7 @@ def own_netns_cookie() -> int:
 
 
 class Flows:
-    """The decoder: `batch` makes flows of records. Tables are renewed when they are full."""
+    """The decoder: `batch` makes flows of records, in `tables`."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -87,10 +87,13 @@ class Flows:
         self._reasons = Rows(self._reason_code)
         self._node = self.tables.strings.code(self._names.node)
 
-    def batch(self, records: Records, offset_ns: int) -> FlowBatch:
-        """Flows of (n,) records; `offset_ns` turns their clock into the epoch's. Everything is copied."""
+    def renew_when_full(self) -> None:
+        """Go on with new tables when it is time; codes of the old ones are then of no use any more."""
         if self.tables.full:
             self._renew()
+
+    def batch(self, records: Records, offset_ns: int) -> FlowBatch:
+        """Flows of (n,) records; `offset_ns` turns their clock into the epoch's. Everything is copied."""
         count = len(records)
         words = records.view(_WORDS)
         columns: dict[str, Array] = {name: np.array(records[name], DTYPES[name]) for name in _SAME}

@@ -27,6 +27,7 @@ _FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "bpf_program__set_autoload": (c_int, (c_void_p, c_bool)),
     "bpf_program__autoload": (c_bool, (c_void_p,)),
     "bpf_program__set_log_buf": (c_int, (c_void_p, c_void_p, c_size_t)),
+    "bpf_program__set_expected_attach_type": (c_int, (c_void_p, c_int)),
     "bpf_program__fd": (c_int, (c_void_p,)),
     "bpf_map__name": (c_char_p, (c_void_p,)),
     "bpf_map__fd": (c_int, (c_void_p,)),
@@ -48,6 +49,8 @@ _FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
 }
 _PRINTER = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
 _LOG_BYTES = 1 << 18
+# What libbpf before 1.3 does not know by the section, and older kernels do not look at (BPF_TRACE_UPROBE_MULTI)
+_ATTACH_TYPES = {"uprobe": 48, "uretprobe": 48}
 _FAILED = re.compile(r"prog '([^']+)': (?:BPF program load failed|failed to|-- BEGIN|missing|relo #)")
 
 messages: deque[str] = deque(maxlen=200)
@@ -139,6 +142,9 @@ class Object:
         self._logs = {program: ctypes.create_string_buffer(_LOG_BYTES) for program in self._programs}
         for program, log in self._logs.items():
             self._lib.bpf_program__set_log_buf(self._programs[program], ctypes.addressof(log), _LOG_BYTES)
+            if self.section(program) in _ATTACH_TYPES:
+                kind = _ATTACH_TYPES[self.section(program)]
+                self._lib.bpf_program__set_expected_attach_type(self._programs[program], kind)
 
     def _each(self, step: str) -> Iterator[int]:
         item = getattr(self._lib, step)(self._object, None)

@@ -19,6 +19,10 @@ PLACES = (
     ("unreadable headers, sockets", LostSource.UNKNOWN_LOST_EVENT_SOURCE),
     ("unreadable headers, interfaces", LostSource.UNKNOWN_LOST_EVENT_SOURCE),
     ("unreadable headers, drops", LostSource.UNKNOWN_LOST_EVENT_SOURCE),
+    ("ring of what is said", LostSource.PERF_EVENT_RING_BUFFER),
+    ("said above the limit of a connection", LostSource.PERF_EVENT_RING_BUFFER),
+    ("said above the agent's share of the machine", LostSource.PERF_EVENT_RING_BUFFER),
+    ("said over TLS, on a connection that is not known", LostSource.UNKNOWN_LOST_EVENT_SOURCE),
 )
 # enum tally, in its order
 TALLIES = (
@@ -26,6 +30,7 @@ TALLIES = (
     "evicted from the table, sockets",
     "evicted from the table, interfaces",
     "frees that are no drops",
+    "payloads",
 )
 
 

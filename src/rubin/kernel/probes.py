@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rubin.errors import RubinError, UnsupportedError
-from rubin.kernel import btf, cgroups, clsact, privileges
+from rubin.kernel import btf, cgroups, clsact, privileges, uprobes
 from rubin.kernel.attach import CGROUP, Links, run_iterator
 from rubin.kernel.drop_reasons import QUIET
 from rubin.kernel.interfaces import Interfaces
@@ -44,11 +44,25 @@ class Probes:
         self.sweeps = self._tables()
 
     def _sizes(self) -> dict[str, int]:
-        sizes = {"flows": self.settings.ring_bytes}
-        for vantage, wanted in (("socket", "sockets"), ("interface", "interfaces")):
-            entries = self.settings.connections if wanted in self.settings.vantages else _UNUSED_ENTRIES
+        wanted = self.listens
+        sizes = {"flows": self.settings.ring_bytes, "payloads": self.settings.payloads_bytes if wanted else 4096}
+        for vantage, name in (("socket", "sockets"), ("interface", "interfaces")):
+            entries = self.settings.connections if name in self.settings.vantages else _UNUSED_ENTRIES
             sizes |= {f"{vantage}_entries": entries, f"{vantage}_details": entries}
+        sizes["talks"] = sizes["socket_entries"] * (1 + self.settings.clear) if wanted else _UNUSED_ENTRIES
         return sizes
+
+    @property
+    def listens(self) -> bool:
+        """Whether what is said is taken."""
+        return self.settings.messages and "sockets" in self.settings.vantages
+
+    @property
+    def reads_clear(self) -> bool:
+        """Whether what is said over TLS can be taken: `uprobes` says where."""
+        return uprobes.OBJECT in self.objects.loaded and {*uprobes.PROGRAMS, *uprobes.TRACEPOINTS} <= set(
+            self.objects.programs()
+        )
 
     def _load(self) -> None:
         self.objects.load("owners")
@@ -56,6 +70,8 @@ class Probes:
         wanted = [vantage for vantage in VANTAGES if vantage in self.settings.vantages]
         for name in [*wanted, "tcp", "processes"]:
             self.objects.load(name)
+        if self.listens and self.settings.clear and "sockets" in self.objects.loaded:
+            self.objects.load(uprobes.OBJECT, uprobes.skips())
         if self.settings.drops and not self.objects.load("drops", self._skips) and "rubin_drop_no_rx" in self._skips:
             self.objects.load("drops", {"rubin_drop": self.objects.refused.get("rubin_drop", "")})
 
@@ -77,7 +93,11 @@ class Probes:
             "vxlan_port": 4789,
             "level": LEVELS[self.settings.aggregation],
             "receive_points": int(self.settings.receive_points),
+            "listens": int(self.listens),
+            "second_ticks": ticks,
+            "most_payloads": self.settings.most_payloads,
             "wake_bytes": self.settings.ring_bytes // 2,
+            "wake_payload_bytes": sizes["payloads"] // 2,
             "quiet": self._quiet(),
         }
 
@@ -119,7 +139,7 @@ class Probes:
     def _attach_tracepoints(self) -> None:
         for name, fd in self.objects.programs().items():
             section = self.objects.section(name)
-            if section.startswith("tp_btf/"):
+            if section.startswith("tp_btf/") and name not in uprobes.TRACEPOINTS:
                 with self._refusals(name):
                     self.links.attach_tracepoint(f"{name} at {section.removeprefix('tp_btf/')}", fd)
 

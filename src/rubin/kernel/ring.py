@@ -25,7 +25,7 @@ _libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_
 _libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
 
 
-class _Mapping:
+class Mapping:
     """A shared mapping of a descriptor. Python's own mmap asks for a size that BPF descriptors do not tell."""
 
     def __init__(self, fd: int, offset: int, length: int, protection: int) -> None:
@@ -36,10 +36,12 @@ class _Mapping:
         self.address, self.length = int(address), length
 
     def array(self, dtype: np.dtype[Any], count: int, offset: int = 0) -> npt.NDArray[Any]:
+        """(count,) what lies there, in place."""
         memory = (ctypes.c_char * (dtype.itemsize * count)).from_address(self.address + offset)
         return np.frombuffer(memoryview(memory), dtype, count)
 
     def close(self) -> None:
+        """Let it go; nobody may look into its arrays any more."""
         if self.address:
             _libc.munmap(self.address, self.length)
             self.address = 0
@@ -57,8 +59,8 @@ class Ring:
         self._slot = np.dtype(
             {"names": ["header", "record"], "formats": ["<u4", dtype], "offsets": [0, 8], "itemsize": self._stride}
         )
-        self._writable = _Mapping(ring.fd, 0, page, mmap.PROT_READ | mmap.PROT_WRITE)
-        self._readable = _Mapping(ring.fd, page, page + 2 * self.bytes, mmap.PROT_READ)
+        self._writable = Mapping(ring.fd, 0, page, mmap.PROT_READ | mmap.PROT_WRITE)
+        self._readable = Mapping(ring.fd, page, page + 2 * self.bytes, mmap.PROT_READ)
         self._consumer = self._writable.array(np.dtype("<u8"), 1)
         self._producer = self._readable.array(np.dtype("<u8"), 1)
         self._pending = 0
@@ -126,9 +128,9 @@ class Ring:
             self._consumer[0] = self.consumer + self._pending * self._stride
             self._pending = 0
 
-    def watch(self, fd: int) -> None:
-        """Let `wait` also return when this descriptor becomes readable."""
-        self._epoll.register(fd, select.EPOLLIN)
+    def watch(self, fd: int, edge: bool = False) -> None:
+        """Let `wait` also return when this descriptor becomes readable; `edge`: only at the kernel's signal for it."""
+        self._epoll.register(fd, select.EPOLLIN | (select.EPOLLET if edge else 0))
 
     def wait(self, seconds: float) -> list[int]:
         """The descriptors that woke us: the ring's, watched ones; none after `seconds`."""

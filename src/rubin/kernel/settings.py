@@ -31,6 +31,16 @@ class LiveSettings:
     """Time the programs for one second of thirty, which costs them some 20 ns a run."""
     ring_bytes: int = 16 * 1024 * 1024
     """The ring between kernel and agent: a power of two; full, it loses, and counts what."""
+    messages: bool = True
+    """Read what is said at sockets: HTTP, DNS, databases and their like."""
+    clear: bool = True
+    """With `messages`: also what programs say over TLS, where they hand it to their library (OpenSSL)."""
+    most_cpu_percent: float = 10.0
+    """Of the whole machine, which the agent may take for it: of more, connections are left out, and counted."""
+    payloads_bytes: int = 16 * 1024 * 1024
+    """The ring of what is said, as `ring_bytes`."""
+    most_payloads: int = 10_000
+    """Packets of one connection of which something is taken in a second; more are counted as lost."""
     connections: int = 65_536
     """Connections that each vantage keeps in its table: a power of two."""
     node_name: str = ""
@@ -58,9 +68,11 @@ class LiveSettings:
             raise UsageError(f"aggregation level '{self.aggregation}' does not exist", f"one of {', '.join(LEVELS)}")
         if not self.report_flags:
             raise UsageError("aggregation_flags cannot be empty", "all, or some of syn, fin, rst")
-        for name, least in (("ring_bytes", 4096), ("connections", 64)):
+        for name, least in (("ring_bytes", 4096), ("payloads_bytes", 4096), ("connections", 64)):
             value = getattr(self, name)
             if value < least or value & (value - 1):
                 raise UsageError(f"{name} cannot be {value}", f"a power of two, at least {least}")
+        if not 0 < self.most_cpu_percent <= 100:
+            raise UsageError(f"most_cpu_percent cannot be {self.most_cpu_percent}", "more than 0 and at most 100")
         if not 0 < self.interval_s <= 3600:
             raise UsageError(f"interval_s cannot be {self.interval_s}", "seconds, more than 0 and at most 3600")

@@ -209,9 +209,13 @@ class Messages:
 
     def rows(self, codes: npt.NDArray[np.integer]) -> Array:
         """(n,) of dtype `ROW`: the rows, copied."""
-        found = np.zeros(len(codes), ROW)
         chunk = codes >> _CHUNK_BITS
-        for number in np.unique(chunk).tolist():
+        first, last = (int(chunk.min()), int(chunk.max())) if len(chunk) else (0, 0)
+        if first == last:
+            one: Array = whole(self._chunks[first])[codes & (_CHUNK - 1)].view(ROW)
+            return one
+        found = np.zeros(len(codes), ROW)
+        for number in range(first, last + 1):
             here = np.flatnonzero(chunk == number)
             whole(found)[here] = whole(self._chunks[number])[codes[here] & (_CHUNK - 1)]
         return found

@@ -15,6 +15,7 @@ from rubin.kernel.flows import Flows, Names
 from rubin.kernel.lock import Lock
 from rubin.kernel.losses import Loss, Losses, tallies
 from rubin.kernel.objects import Capability
+from rubin.kernel.payloads import Payloads
 from rubin.kernel.probes import PACKET_PROGRAMS, Probes
 from rubin.kernel.records import RECORD
 from rubin.kernel.ring import Ring
@@ -22,6 +23,8 @@ from rubin.kernel.served import settled
 from rubin.kernel.settings import LiveSettings
 from rubin.kernel.symbols import Symbols
 from rubin.model.batch import FlowBatch, Lost, empty
+from rubin.sources.clear import Clear
+from rubin.sources.listening import Listening
 
 __all__ = ["Live", "LiveSettings", "LiveStatus", "features"]
 
@@ -45,6 +48,8 @@ class LiveStatus:
     programs: dict[str, stats.RunCost]
     map_bytes: dict[str, int]
     refused: dict[str, str]
+    messages: dict[str, float]
+    """Of what is said: connections that are listened to, answers without their request, the share that is heard."""
 
     @property
     def kernel_bytes(self) -> int:
@@ -80,6 +85,8 @@ class Live:
         self._losses = Losses(objects.map("losses"), self.settings.node_name)
         self._costs = stats.Costs(objects, PACKET_PROGRAMS)
         self._flows = Flows(self._names())
+        self._listening = self._listen()
+        self._clear = Clear(objects) if self._listening is not None and self.probes.reads_clear else None
         self._stopping = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._ring.watch(self._stopping)
         self._ring.watch(self.probes.interfaces.fileno())
@@ -115,10 +122,12 @@ class Live:
         self._rested.clear()
         try:
             while not self._ending.is_set():
+                self._flows.renew_when_full()
                 batch = self._take(self._every_second())
                 if batch is not None:
                     yield batch
-                if not self._ending.is_set() and (batch is None or len(batch) < _MOST_ROWS):
+                yield from self._said()
+                if not self._ending.is_set() and (batch is None or len(batch) < _MOST_ROWS) and not self._behind:
                     self._wait()
             if not self._closed:
                 yield from self._rest()
@@ -140,6 +149,30 @@ class Live:
         self._ring.advance()
         self._busy_s = time.monotonic()
         return batch.with_lost(lost) if lost else batch
+
+    def _listen(self) -> Listening | None:
+        """What is said, where it is taken."""
+        found = [self.probes.objects.get(name) for name in ("payloads", "talks", "admitted")]
+        if not self.probes.listens or None in found:
+            return None
+        ring, talks, admitted = (one for one in found if one is not None)
+        listening = Listening(Payloads(ring, talks, admitted), self.settings.most_cpu_percent)
+        self._ring.watch(ring.fd, edge=True)
+        return listening
+
+    @property
+    def _behind(self) -> bool:
+        """Whether more has been said than one look could take in."""
+        return self._listening is not None and self._listening.pending
+
+    def _said(self) -> Iterator[FlowBatch]:
+        """What was said, as flows."""
+        if self._listening is None or self._closed:
+            return
+        batch = self._listening.take(self._flows, epoch_offset_ns(), time.monotonic_ns())
+        if batch is not None:
+            self._busy_s = time.monotonic()
+            yield batch
 
     def _wait(self) -> None:
         """Sleep until the timer, the kernel's half-full signal, a changed interface, or `stop`."""
@@ -166,11 +199,16 @@ class Live:
 
     def _rest(self) -> Iterator[FlowBatch]:
         """What is left when no more packets are seen: the ring, and what the tables hold."""
+        if self._clear is not None:
+            self._clear.stop()
         self.probes.detach()
         for sweep in self.probes.sweeps:
             sweep.all()
         while (batch := self._take()) is not None:
             yield batch
+        yield from self._said()
+        while self._behind:
+            yield from self._said()
         lost = self._losses.news(all_now=True)
         if lost:
             yield empty(self._flows.tables, lost)
@@ -189,8 +227,12 @@ class Live:
         if self._iterating != threading.get_ident():
             self._rested.wait()
         self._costs.end()
+        if self._clear is not None:
+            self._clear.close()
         self._last_status = self.status()
         self._closed = True
+        if self._listening is not None:
+            self._listening.close()
         self.probes.close()
         self._ring.close()
         os.close(self._stopping)
@@ -210,6 +252,10 @@ class Live:
             ),
         )
 
+    def _account(self) -> dict[str, float]:
+        said = {} if self._listening is None else self._listening.account()
+        return said if self._clear is None else said | self._clear.account()
+
     def status(self) -> LiveStatus:
         """The facts as they are now, after `close` as they were then."""
         if self._closed:
@@ -217,7 +263,7 @@ class Live:
         objects = self.probes.objects
         return LiveStatus(
             capabilities=(*self.probes.capabilities(), *self._own_capabilities()),
-            attached=tuple(self.probes.attached),
+            attached=(*self.probes.attached, *(self._clear.attached if self._clear else ())),
             losses=self._losses.totals(),
             tallies=tallies(objects.map("tallies")),
             records_read=self._ring.records_read,
@@ -225,7 +271,8 @@ class Live:
             ns_per_packet=self._costs.ns_per_packet,
             programs=dict(self._costs.measured),
             map_bytes=stats.map_bytes(objects.maps),
-            refused=dict(self.probes.refused),
+            refused=self.probes.refused | (self._clear.refused if self._clear else {}),
+            messages=self._account(),
         )
 
 

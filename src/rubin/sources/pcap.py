@@ -1,4 +1,4 @@
-"""Flows from a capture file or a pipe: one row a packet."""
+"""Flows from a capture file or a pipe: one row a packet, and one an exchange of what is said in them."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -14,6 +14,7 @@ from rubin.model.batch import Array, FlowBatch
 from rubin.model.enums import EventType, FlowType, TracePoint, TraceReason, Verdict
 from rubin.model.tables import Tables
 from rubin.sources.classic import FILE_HEAD_BYTES, MAGICS, classic
+from rubin.sources.heard import Heard
 from rubin.sources.pcapng import MAGIC, Pcapng
 from rubin.sources.pieces import Pieces
 from rubin.sources.records import Framing, Records
@@ -38,6 +39,8 @@ class Pcap:
         # RFC 9562, version 8: 60 random bits of this reading and the version, 62 bits that count and the variant
         self._uuid_high = int.from_bytes(os.urandom(8), "little") & ~0xF000 | 0x8000
         self._openers = Openers()
+        self._heard = Heard(self._uuid_high)
+        self._exchanges: list[FlowBatch] = []
         self._shared = Shared(Tables())
         self._strange: set[int] = set()
 
@@ -61,10 +64,13 @@ class Pcap:
             records, used = framing.take(data)
             if len(records) or records.lost:
                 yield self._batch(data + _BEHIND, records, framing)
+                yield from self._said()
             data, offset = data[used:], offset + used
             self._check(framing, offset)
             piece = self._pieces.read()
             data, more = data + piece, bool(piece)
+        if (rest := self._heard.rest(self._shared.tables)) is not None:
+            yield rest
         if data:
             raise self._unfinished(f"ends in the middle of what begins at byte {offset:,}")
         if not self.packets and not self.skipped:
@@ -74,6 +80,11 @@ class Pcap:
                 f"{self.skipped:,} packets of {self.name} have link types that are not known: {_listed(self._strange)}",
                 f"the other {self.packets:,} packets were read",
             )
+
+    def _said(self) -> Iterator[FlowBatch]:
+        """What the packets of the last batch say."""
+        said, self._exchanges = self._exchanges, []
+        yield from said
 
     def _head(self) -> bytes:
         head = b""
@@ -126,6 +137,9 @@ class Pcap:
                 continue
             packets = parse(view, records.starts[rows], records.captured[rows], records.lengths[rows], link_type)
             self.broken += int(packets.broken.sum())
+            times = {"time_ns": np.maximum(records.time_ns[rows], 0)}
+            if (said := self._heard.read(view, packets, times, self._shared.tables)) is not None:
+                self._exchanges.append(said)
             names = [interface.name for interface in framing.interfaces]
             parts.append((rows, self._columns(packets, records.interface[rows], names)))
         columns = _in_order(parts)

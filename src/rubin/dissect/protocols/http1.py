@@ -236,11 +236,12 @@ class _Found:
         return place
 
     def _end_of_line(self, row: I64, place: I64) -> I64:
-        """Where the line ends in which this place is, or what is there."""
+        """Where the line ends in which this place is; 0: its end is not there."""
         following = np.searchsorted(self._ends, self._base[row] + place)
         end = np.where(following < len(self._ends), self._ends[np.minimum(following, len(self._ends) - 1)], 1 << 40)
-        end = np.minimum(end - self._base[row], self._have[row])
-        found: I64 = end - (self._byte(row, np.maximum(end - 1, 0)) == 13)
+        end -= self._base[row]
+        end[end >= self._have[row]] = 0
+        found: I64 = end - ((end > 0) & (self._byte(row, np.maximum(end - 1, 0)) == 13))
         return found
 
     def content(self) -> I64:
@@ -279,7 +280,7 @@ class _Found:
             behind = np.minimum(here[long] + 8, self._have[row[long]])
             rest, more = _decimal(self._word[self._base[row[long]] + behind])
             number[long] = np.where(more < 8, first[long] * 10 ** np.minimum(more, 7) + rest, ENDLESS)
-        return np.where(place + digits > self._have[row], ABSENT, number)
+        return np.where(place + digits >= self._have[row], ABSENT, number)  # cut, it is another number
 
 
 def _decimal(word: U64) -> tuple[I64, I64]:

@@ -1,0 +1,105 @@
+"""What is said at sockets: its first bytes out of the kernel (bpf/payload.h), and what user space wants to hear."""
+
+import mmap
+
+import numpy as np
+import numpy.typing as npt
+
+from rubin.kernel.maps import Map
+from rubin.kernel.ring import Mapping, Ring
+
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+
+PAYLOAD_BYTES = 864
+NOTHING = 255
+"""In place of a number of slots: nothing more of this connection is taken."""
+MOST_SLOTS = 4
+
+OPENED_LOCALLY, OPENED_REMOTELY, OUT, MORE, FROM_START = 1, 2, 4, 8, 16
+"""Bits of `flags`, enum payload_flag."""
+
+_MEMBERS = (
+    ("time_ns", "<u8", 0),
+    ("tag", "<u8", 8),
+    ("local", "(16,)u1", 16),
+    ("remote", "(16,)u1", 32),
+    ("asked", "(16,)u1", 48),
+    ("socket_cookie", "<u8", 64),
+    ("netns_cookie", "<u8", 72),
+    ("cgroup_id", "<u8", 80),
+    ("pid", "<u4", 88),
+    ("uid", "<u4", 92),
+    ("comm", "(16,)u1", 96),
+    ("netns_inode", "<u4", 112),
+    ("ifindex", "<u4", 116),
+    ("index", "<u4", 120),
+    ("sequence", "<u4", 124),
+    ("acknowledged", "<u4", 128),
+    ("length", "<u4", 132),
+    ("captured", "<u2", 136),
+    ("local_port", "<u2", 138),
+    ("remote_port", "<u2", 140),
+    ("asked_port", "<u2", 142),
+    ("protocol", "u1", 144),
+    ("ip_version", "u1", 145),
+    ("flags", "u1", 146),
+    ("pad", "(5,)u1", 147),
+    ("bytes", f"({PAYLOAD_BYTES},)u1", 152),
+)
+_NAMES, _FORMATS, _OFFSETS = zip(*_MEMBERS, strict=True)
+FACTS_BYTES = 152
+FACTS = np.dtype(
+    {
+        "names": list(_NAMES[:-1]),
+        "formats": list(_FORMATS[:-1]),
+        "offsets": list(_OFFSETS[:-1]),
+        "itemsize": FACTS_BYTES,
+    }
+)
+"""struct payload_record without its bytes."""
+PAYLOAD = np.dtype(
+    {
+        "names": [*_NAMES, "facts"],  # numpy copies a structure member by member, so here it is once more in one piece
+        "formats": [*_FORMATS, f"V{FACTS_BYTES}"],
+        "offsets": [*_OFFSETS, 0],
+        "itemsize": 1016,
+    }
+)
+"""The whole of it; a test compares the two through BTF."""
+TALK = np.dtype(
+    [("wanted", "<u8"), ("tag", "<u8"), ("undecided", "<u4"), ("second", "<u4"), ("taken", "<u4"), ("pad", "<u4")]
+)
+_EVERYBODY = 0xFFFFFFFFFFFFFFFF
+
+
+class Payloads:
+    """The reader of what is said, and the one who says what he wants to hear of whom."""
+
+    def __init__(self, ring: Map, talks: Map, admitted: Map) -> None:
+        """Raises OSError where the maps cannot be mapped."""
+        self.ring = Ring(ring, PAYLOAD)
+        protection = mmap.PROT_READ | mmap.PROT_WRITE
+        self._pages = [Mapping(one.fd, 0, _whole_pages(one), protection) for one in (talks, admitted)]
+        self._wanted = self._pages[0].array(TALK, talks.max_entries)["wanted"]
+        self._admitted = self._pages[1].array(np.dtype("<u8"), 1)
+        self.admit(1.0)
+
+    def want(self, index: I64, tag: U64, slots: I64) -> None:
+        """Of these connections take so many slots a packet, or `NOTHING`, from now on."""
+        self._wanted[index] = tag & ~np.uint64(0xFF) | slots.astype(np.uint64)
+
+    def admit(self, share: float) -> None:
+        """Listen to this share (0 to 1) of connections, always the same ones. What others say is counted as lost."""
+        self._admitted[0] = min(int(share * _EVERYBODY), _EVERYBODY)
+
+    def close(self) -> None:
+        """Let the maps go."""
+        self.ring.close()
+        for page in self._pages:
+            page.close()
+
+
+def _whole_pages(of: Map) -> int:
+    size = of.value_size * of.max_entries
+    return -(-size // mmap.PAGESIZE) * mmap.PAGESIZE

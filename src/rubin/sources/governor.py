@@ -1,0 +1,41 @@
+"""Holds the agent to its share of the machine: what is too much is not listened to, and counted."""
+
+import os
+import time
+
+_STEP_S = 1.0
+_RECOVERY = 1.25  # a second, once there is room again
+_LEAST = 1 / 256
+_COMFORT = 0.9  # of the limit, so that it does not swing around it
+
+
+class Governor:
+    """Says once a second which share of connections can be listened to.
+
+    What listening costs grows with what is heard, so the share follows the time that the process has used.
+    """
+
+    def __init__(self, most_percent: float, processors: int | None = None) -> None:
+        """`most_percent` of all processors, for the whole process; 100: no limit."""
+        count = processors or len(os.sched_getaffinity(0))
+        self._most = most_percent / 100 * count if most_percent < 100 else float("inf")
+        self.share = 1.0
+        self._wall_s, self._used_s = time.monotonic(), time.process_time()
+
+    def step(self) -> bool:
+        """True when `share` has changed."""
+        return self.judge(time.monotonic(), time.process_time())
+
+    def judge(self, wall_s: float, used_s: float) -> bool:
+        """The same for these readings of the clocks."""
+        passed = wall_s - self._wall_s
+        if passed < _STEP_S:
+            return False
+        used = (used_s - self._used_s) / passed
+        self._wall_s, self._used_s = wall_s, used_s
+        before = self.share
+        if used > self._most:
+            self.share = max(before * self._most / used, _LEAST)
+        elif used < _COMFORT * self._most:
+            self.share = min(before * _RECOVERY, 1.0)
+        return self.share != before

@@ -1,0 +1,168 @@
+"""What is said at this machine's sockets, as flows of layer 7."""
+
+import numpy as np
+
+from rubin.dissect.found import Told
+from rubin.dissect.segments import I64, LOCAL, REMOTE, U8, UNKNOWN, Segments
+from rubin.dissect.stage import Stage
+from rubin.kernel import payloads
+from rubin.kernel.flows import Flows
+from rubin.kernel.payloads import FACTS, PAYLOAD, PAYLOAD_BYTES, Payloads
+from rubin.kernel.records import RECORD, Kind
+from rubin.kernel.rows import Records
+from rubin.model.batch import FlowBatch
+from rubin.model.enums import Direction, EventType, FlowType, Protocol, TracePoint
+from rubin.sources.governor import Governor
+
+MOST_PACKETS = 4096
+"""At a time: what is looked at again and again stays in the cache."""
+
+_SAME = (
+    *("socket_cookie", "netns_cookie", "cgroup_id", "pid", "uid", "comm", "netns_inode", "ifindex"),
+    *("protocol", "ip_version"),
+)
+
+
+class Listening:
+    """Takes what the kernel has of what is said, and says what more of it is wanted. For one thread."""
+
+    def __init__(self, heard: Payloads, most_percent: float) -> None:
+        """`most_percent`: the agent's share of the machine."""
+        self.payloads = heard
+        self.stage = Stage()
+        self.governor = Governor(most_percent)
+        self._more = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether the last `take` left something in the ring."""
+        return self._more
+
+    def take(self, flows: Flows, offset_ns: int, now_ns: int) -> FlowBatch | None:
+        """The next exchanges; None where there are none. `now_ns` is CLOCK_MONOTONIC."""
+        messages = flows.tables.messages
+        records = self.payloads.ring.peek(MOST_PACKETS)
+        self._more = len(records) == MOST_PACKETS
+        told = self.stage.read(_segments(records), messages)
+        self.payloads.ring.advance()
+        for whose, slots in self.stage.wishes():
+            facts = whose.view(FACTS)
+            wanted = np.full(len(facts), slots or payloads.NOTHING)
+            self.payloads.want(facts["index"].astype(np.int64), facts["tag"], wanted)
+        if self.governor.step():
+            self.payloads.admit(self.governor.share)
+        told = told.with_more(self.stage.tick(now_ns, messages))
+        count = len(told)
+        if not count:
+            return None
+        return flows.batch(_records(told), offset_ns).with_columns(
+            flow_type=np.full(count, FlowType.L7, np.uint8),
+            event_type=np.full(count, EventType.L7, np.uint8),
+            event_sub_type=np.zeros(count, np.uint8),
+            trace_point=np.full(count, TracePoint.UNKNOWN_POINT, np.uint8),
+            trace_reason=np.zeros(count, np.uint8),
+            message=told.message,
+        )
+
+    def account(self) -> dict[str, float]:
+        """Figures for `rubin status`."""
+        stage = self.stage
+        return {
+            "connections": stage.connections.count,
+            "waiting": len(stage.turns.waiting) + len(stage.datagrams.waiting),
+            "unpaired": stage.lost,
+            "failures": stage.talks.failures,
+            "heard_percent": round(100 * self.governor.share, 1),
+            "ring_fill_percent": round(100 * self.payloads.ring.fill, 2),
+        }
+
+    def close(self) -> None:
+        """Let the kernel's side go."""
+        self.payloads.close()
+
+
+_BEHIND = 16  # bytes that may be read behind the last one of a packet
+_REACH = 64  # how many slots of others may lie between two of one packet
+
+
+def _segments(records: Records) -> Segments:
+    """What the slots hold; the few packets that have several are put together in a copy."""
+    if not len(records):
+        return _of(records, np.zeros(_BEHIND, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    stride = records.strides[0]
+    said = records["bytes"]
+    size = (len(records) - 1) * stride + PAYLOAD_BYTES
+    in_place = stride > PAYLOAD.itemsize  # in the ring, where memory goes on behind the last slot
+    data = np.lib.stride_tricks.as_strided(said, (size + (_BEHIND if in_place else 0),), (1,), writeable=False)
+    if not in_place:
+        data = np.concatenate([data, np.zeros(_BEHIND, np.uint8)])
+    start = np.arange(len(records), dtype=np.int64) * stride
+    captured = records["captured"].astype(np.int64)
+    later = np.flatnonzero(records["flags"] & payloads.MORE)
+    if not len(later):
+        return _of(records, data, start, captured)
+    data, start, captured = _together(records, later, data, start, captured)
+    first = np.flatnonzero((records["flags"] & payloads.MORE) == 0)
+    return _of(records[first], data, start[first], captured[first])
+
+
+def _together(records: Records, later: I64, data: U8, start: I64, captured: I64) -> tuple[U8, I64, I64]:
+    """The same with the bytes of later slots behind those of their packet's first, where that is there."""
+    first_of: dict[int, int] = {}
+    pieces: dict[int, list[int]] = {}
+    tag, out, length = records["tag"], records["flags"] & payloads.OUT, records["length"]
+    for row in later.tolist():
+        for before in range(row - 1, max(row - _REACH, 0) - 1, -1):
+            if tag[before] == tag[row] and out[before] == out[row]:
+                if int(length[before]) - int(captured[before]) == int(length[row]):
+                    first = first_of[row] = first_of.get(before, before)
+                    pieces.setdefault(first, [first]).append(row)
+                break
+    grown, end = [data], len(data)
+    for first, slots in pieces.items():
+        joined = np.concatenate([data[start[slot] : start[slot] + captured[slot]] for slot in slots])
+        start[first], captured[first] = end, len(joined)
+        grown.append(joined)
+        end += len(joined)
+    return np.concatenate([*grown, np.zeros(_BEHIND, np.uint8)]), start, captured
+
+
+def _of(records: Records, data: U8, start: I64, captured: I64) -> Segments:
+    flags = records["flags"]
+    opener = np.full(len(records), UNKNOWN, np.uint8)
+    opener[(flags & payloads.OPENED_LOCALLY) != 0] = LOCAL
+    opener[(flags & payloads.OPENED_REMOTELY) != 0] = REMOTE
+    return Segments(
+        data,
+        start,
+        captured,
+        records["length"].astype(np.int64),
+        records["time_ns"].astype(np.int64),
+        np.array(records["tag"]),
+        (flags & payloads.OUT) != 0,
+        opener,
+        (flags & payloads.FROM_START) != 0,
+        records["protocol"] == Protocol.TCP,
+        np.array(records["sequence"]),
+        np.array(records["acknowledged"]),
+        np.array(records["facts"]),
+    )
+
+
+def _records(told: Told) -> Records:
+    """Records of the kernel as they would be of the packets that said it."""
+    facts = told.facts.view(FACTS)
+    records = np.zeros(len(told), RECORD)
+    for name in _SAME:
+        records[name] = facts[name]
+    speaker_out = told.client_out ^ told.answered
+    for mine, speaks in (("source", speaker_out), ("destination", ~speaker_out)):
+        records[mine] = np.where(speaks[:, None], facts["local"], facts["remote"])
+        records[f"{mine}_port"] = np.where(speaks, facts["local_port"], facts["remote_port"])
+    records["outer_destination"], records["outer_destination_port"] = facts["asked"], facts["asked_port"]
+    records["time_ns"] = told.time_ns
+    records["kind"] = Kind.TRACE
+    records["point"] = np.where(speaker_out, TracePoint.TO_STACK, TracePoint.TO_ENDPOINT)
+    records["direction"] = np.where(speaker_out, Direction.EGRESS, Direction.INGRESS)
+    records["reply"] = told.answered
+    return records

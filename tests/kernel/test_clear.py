@@ -1,0 +1,396 @@
+"""What programs say over TLS, read in clear by the real programs in the real libraries."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from rubin.kernel import cgroups, payloads, uprobes
+from rubin.kernel.attach import CGROUP
+from rubin.kernel.payloads import NOTHING, PAYLOAD, PAYLOAD_BYTES, Payloads
+from rubin.model.enums import FlowType
+from rubin.sources.clear import Clear
+from tests.kernel.live import watch
+from tests.kernel.programs import TICKS, Programs, World, world
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.skipif(bool(uprobes.skips()), reason="; ".join(filter(None, uprobes.skips().values())) or "-")
+
+Records = npt.NDArray[Any]
+HERE = Path(__file__).parent
+CLEAR, LOSS_CLEAR = 32, 9
+NEAR, FAR = "10.77.0.1", "10.77.0.2"
+_LIMITS = {"listens": 1, "second_ticks": TICKS, "most_payloads": 10_000, "wake_payload_bytes": 1 << 20}
+_NGINX = """
+daemon off; error_log stderr crit; pid {folder}/pid;
+events {{}}
+http {{
+    access_log off; client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
+    uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+    server {{
+        listen {address}:{port} ssl http2; keepalive_timeout 60; ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
+        location / {{ return 200 "ok"; }}
+        location /large {{ alias {folder}/large; }}
+    }}
+}}
+"""
+
+
+class Ear:
+    """The programs with a follower of libraries, and what they take, copied."""
+
+    def __init__(self, **settings: int) -> None:
+        self.programs = Programs("sockets", "clear", **{**_LIMITS, **settings})
+        for name, fd in self.programs.objects.programs().items():
+            if (section := self.programs.objects.section(name)) in CGROUP:
+                self.programs.links.attach_cgroup(name, fd, section, cgroups.mount())
+        self.payloads = Payloads(*[self.programs.objects.map(name) for name in ("payloads", "talks", "admitted")])
+        self.clear = Clear(self.programs.objects)
+        self._kept = np.empty(0, PAYLOAD)
+
+    def follows(self, path: str) -> None:
+        """Wait until a file is attached to."""
+        wait_for(lambda: any(path in one for one in self.clear.attached), f"{path} among {self.clear.attached}")
+
+    def look(self) -> Records:
+        """Everything so far that was said in clear."""
+        records = self.payloads.ring.peek()
+        new = records[(records["flags"] & CLEAR) != 0].copy()
+        self.payloads.ring.advance()
+        self._kept = np.concatenate([self._kept.view("V1016"), new.view("V1016")]).view(PAYLOAD)
+        return self._kept
+
+    def heard(self, port: int, enough: Callable[[Records], bool] = len) -> Records:  # type: ignore[assignment]
+        """What was said in clear on connections with this port, once it is as wanted."""
+
+        def ours() -> Any:
+            found = self.look()
+            return found[(found["local_port"] == port) | (found["remote_port"] == port)]
+
+        wait_for(lambda: enough(ours()), "what was said")
+        return np.asarray(ours())
+
+    def close(self) -> None:
+        self.clear.close()
+        self.payloads.close()
+        self.programs.close()
+
+
+@pytest.fixture
+def ear() -> Iterator[Ear]:
+    found = Ear()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def between() -> Iterator[World]:
+    with world() as built:
+        yield built
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate, and something large."""
+    place = tmp_path_factory.mktemp("tls")
+    words = "req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
+    subprocess.run(["openssl", *words.split()], cwd=place, check=True, capture_output=True)
+    place.chmod(0o755)
+    (place / "large").write_bytes(b"y" * 40_000)
+    return place
+
+
+def libssl() -> str:
+    """The library that this Python uses."""
+    code = "import ssl; print([line.split()[-1] for line in open('/proc/self/maps') if 'libssl' in line][0])"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def tls(*words: object) -> list[str]:
+    return [sys.executable, str(HERE / "tls.py"), *map(str, words)]
+
+
+def inside(space: str, command: list[str]) -> list[str]:
+    return ["ip", "netns", "exec", space, *command] if space else command
+
+
+@contextmanager
+def running(command: list[str]) -> Iterator[tuple[int, int]]:
+    """(port, pid) of a server, which prints its port."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield int(server.stdout.readline()), server.pid
+        finally:
+            server.terminate()
+
+
+def serving(folder: Path, space: str = "", address: str = "127.0.0.1", what: str = "serve") -> Any:
+    return running(inside(space, tls(what, folder, address, 0)))
+
+
+@contextmanager
+def nginx(folder: Path, space: str, address: str, port: int) -> Iterator[int]:
+    """The port of a server that forks its workers."""
+    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, address=address, port=port))
+    command = inside(space, ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "user root;"])
+    with subprocess.Popen(command) as server:
+        try:
+            wait_for((folder / "pid").exists, "nginx")
+            yield port
+        finally:
+            server.terminate()
+
+
+def client(folder: Path, space: str, what: str, address: str, port: int, *words: object, **more: str) -> dict[str, Any]:
+    """What the client of tls.py says of itself."""
+    command = inside(space, tls(what, folder, address, port, *words))
+    done = subprocess.run(command, capture_output=True, check=True, env={**os.environ, **more}, timeout=60)
+    return dict(json.loads(done.stdout))
+
+
+def texts(records: Records) -> list[bytes]:
+    return [bytes(one["bytes"][: one["captured"]]) for one in records]
+
+
+def paths(records: Records) -> list[str]:
+    """What was asked for, in the order in which it was."""
+    asked = (re.match(rb"GET (\S+) ", text) for text in texts(records))
+    return [one.group(1).decode() for one in asked if one]
+
+
+def sides(records: Records, port: int) -> tuple[Records, Records]:
+    """(the server's, the client's) view of connections to a port."""
+    return records[records["local_port"] == port], records[records["remote_port"] == port]
+
+
+def unbroken(records: Records) -> bool:
+    """Whether the bytes of each direction of each conversation follow each other, from the first one on."""
+    first = records[(records["flags"] & payloads.MORE) == 0]
+    for tag in np.unique(first["tag"]):
+        for out in (0, payloads.OUT):
+            rows = first[(first["tag"] == tag) & (first["flags"] & payloads.OUT == out)]
+            ends = np.cumsum(rows["length"])
+            if rows["sequence"].tolist() != [0, *ends[:-1].tolist()][: len(rows)]:
+                return False
+    return True
+
+
+def test_both_ends_of_a_connection_with_its_ports_and_processes(ear: Ear, between: World, folder: Path) -> None:
+    asked = ["/first", "/second", "/third/40000", "/last"]
+    with serving(folder, between.far, FAR) as (port, server):  # one that was there before, one that comes later
+        ear.follows(libssl())
+        told = client(folder, between.near, "ask", FAR, port, *asked)
+        records = ear.heard(port, lambda found: len(paths(found)) == 8 and unbroken(found))
+    at_server, at_client = sides(records, port)
+    for side, owner, far_port in ((at_server, server, "remote_port"), (at_client, told["pid"], "local_port")):
+        assert paths(side) == asked
+        assert set(side["pid"].tolist()) == {owner}
+        assert side[far_port].tolist() == told["ports"] * len(side)
+        assert len(set(side["tag"].tolist())) == 1
+        assert ((side["flags"] & payloads.FROM_START) != 0).all()
+    assert ((at_server["flags"] & payloads.OPENED_REMOTELY) != 0).all()
+    assert ((at_client["flags"] & payloads.OPENED_LOCALLY) != 0).all()
+    # what one end has said, the other has heard
+    out = (at_server["flags"] & payloads.OUT) != 0
+    said, got = at_server[out], at_client[(at_client["flags"] & payloads.OUT) == 0]
+    whole = [int(rows["length"][(rows["flags"] & payloads.MORE) == 0].sum()) for rows in (said, got)]
+    assert whole[0] == whole[1] > 40_000
+    # an answer knows how much was asked before it
+    answer = at_server[out & (at_server["acknowledged"] > 0)][0]
+    assert answer["acknowledged"] == at_server[~out][0]["length"]
+    assert ear.programs.losses()[LOSS_CLEAR].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("server", "asks"), [("serve_async", "ask_async"), ("serve", "ask_async")])
+def test_many_connections_of_one_thread_are_told_apart(
+    ear: Ear, between: World, folder: Path, server: str, asks: str
+) -> None:
+    with serving(folder, between.far, FAR, server) as (port, _):
+        ear.follows(libssl())
+        told = client(folder, between.near, asks, FAR, port, 12, 10)
+        records = ear.heard(port, lambda found: len(paths(found)) == 240)
+    for side, column in zip(sides(records, port), ("remote_port", "local_port"), strict=True):
+        asked = side[[text.startswith(b"GET ") for text in texts(side)]]
+        assert sorted(paths(asked)) == sorted(f"/{own}/t{turn}" for own in told["ports"] for turn in range(10))
+        assert [int(path.split("/")[1]) for path in paths(asked)] == asked[column].tolist()
+        assert len(set(side["tag"].tolist())) == 12
+    assert unbroken(records)
+
+
+def test_an_object_that_is_used_again_speaks_on_its_new_connection(ear: Ear, between: World, folder: Path) -> None:
+    with serving(folder, between.far, FAR, "serve_async") as (port, _):
+        ear.follows(libssl())
+        told = client(folder, between.near, "in_turn", FAR, port, 20)
+        records = ear.heard(port, lambda found: len(paths(found)) == 80)
+    asked = records[[text.startswith(b"GET ") for text in texts(records)]]
+    theirs = np.where(asked["local_port"] == port, asked["remote_port"], asked["local_port"])
+    assert [int(path.split("/")[1]) for path in paths(asked)] == theirs.tolist()
+    assert set(theirs.tolist()) == set(told["ports"])
+    assert unbroken(records)
+    assert ((records["flags"] & payloads.FROM_START) != 0).all()
+
+
+def test_curl_and_nginx(ear: Ear, between: World, folder: Path) -> None:
+    with nginx(folder, between.far, FAR, 8443) as port:
+        ear.follows(libssl())
+        urls = [f"https://{FAR}:{port}{path}" for path in ("/one", "/large", "/two")]
+        command = ["curl", "-sk", "--http1.1", *(word for url in urls for word in (url, "-o", "/dev/null"))]
+        subprocess.run(inside(between.near, command), check=True)
+        records = ear.heard(port, lambda found: len(paths(found)) == 6 and unbroken(found))
+    at_server, at_client = sides(records, port)
+    assert paths(at_server) == paths(at_client) == ["/one", "/large", "/two"]
+    assert {bytes(one["comm"]).rstrip(b"\0") for one in at_server} == {b"nginx"}
+    assert {bytes(one["comm"]).rstrip(b"\0") for one in at_client} == {b"curl"}
+    assert int(at_client["length"][(at_client["flags"] & payloads.MORE) == 0].max()) <= 16384
+
+
+def test_over_ipv6(ear: Ear, between: World, folder: Path) -> None:
+    with serving(folder, between.far, "0.0.0.0") as (port, _):
+        pass
+    with nginx(folder, between.far, "[fd77::2]", port):
+        ear.follows(libssl())
+        subprocess.run(inside(between.near, ["curl", "-skg", f"https://[fd77::2]:{port}/six"]), check=True)
+        records = ear.heard(port, lambda found: len(found) >= 4)
+    assert set(records["ip_version"].tolist()) == {2}
+
+
+def test_over_loopback_the_server_tells_and_what_nobody_wants_is_not_taken(ear: Ear, folder: Path) -> None:
+    with serving(folder) as (port, server):
+        ear.follows(libssl())
+        client(folder, "", "ask", "127.0.0.1", port, "/a", "/b")
+        records = ear.heard(port, lambda found: len(found) >= 4)
+        assert set(records["pid"].tolist()) == {server}
+        assert paths(records) == ["/a", "/b"]
+        ear.payloads.want(records["index"].astype(np.int64), records["tag"], np.full(len(records), NOTHING))
+        taken = ear.payloads.ring.records_read
+        ear.payloads.admit(0.0)
+        client(folder, "", "ask", "127.0.0.1", port, "/c")
+        wait_for(lambda: ear.programs.losses()[8][0] > 2, "the loss")  # LOSS_PAYLOAD_SHARE
+        assert len(paths(ear.look())) == 2
+        assert ear.payloads.ring.records_read == taken
+
+
+def test_of_a_long_call_as_many_slots_as_are_wanted(ear: Ear, between: World, folder: Path) -> None:
+    code = (
+        f"import sys; sys.path[:0] = [{str(HERE)!r}]; import tls, socket;"
+        "from pathlib import Path; import json;"
+        "c = tls.of_client().wrap_socket(socket.create_connection((sys.argv[1], int(sys.argv[2]))));"
+        "c.sendall(b'GET /wait HTTP/1.1\\r\\n\\r\\n'); c.recv(9999);"
+        "sys.stdin.readline(); c.sendall(b'GET /long HTTP/1.1\\r\\nX: ' + b'z' * 5000 + b'\\r\\n\\r\\n'); c.recv(9999)"
+    )
+    with serving(folder, between.far, FAR) as (port, _):
+        ear.follows(libssl())
+        command = inside(between.near, [sys.executable, "-c", code, FAR, str(port)])
+        with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as asking:
+            records = ear.heard(port, lambda found: len(paths(sides(found, port)[1])) == 1)
+            ours = sides(records, port)[1]
+            ear.payloads.want(ours["index"].astype(np.int64), ours["tag"], np.full(len(ours), 4))
+            asking.communicate("go\n")
+        whole = ear.heard(port, lambda found: (sides(found, port)[1]["flags"] & payloads.MORE > 0).sum() == 3)
+    slots = sides(whole, port)[1]
+    slots = slots[slots["sequence"] >= 22]
+    slots = slots[(slots["flags"] & payloads.OUT) != 0]
+    first = int(slots["sequence"][0])
+    assert (slots["sequence"] - first).tolist() == [part * PAYLOAD_BYTES for part in range(4)]
+    assert b"".join(texts(slots)) == (b"GET /long HTTP/1.1\r\nX: " + b"z" * 5000)[: 4 * PAYLOAD_BYTES]
+
+
+def test_what_is_said_without_a_socket_is_counted(ear: Ear, folder: Path) -> None:
+    with serving(folder):  # for the library to be there
+        ear.follows(libssl())
+        assert client(folder, "", "alone", "-", 0) == {"heard": "nobody knows where"}
+    wait_for(lambda: ear.programs.losses()[LOSS_CLEAR].tolist() == [2, 2, 36], "what one says and the other hears")
+
+
+def in_own_mounts(script: str, library_folder: Path, folder: Path) -> Any:
+    """A server that takes its library from a folder, after a script in a mount namespace of its own."""
+    server = " ".join(tls("serve", folder, "127.0.0.1", 0))
+    return running(["unshare", "-m", "sh", "-c", f"{script} && LD_LIBRARY_PATH={library_folder} exec {server}"])
+
+
+def test_a_copy_in_another_mount_namespace_is_followed_while_it_is_used(ear: Ear, folder: Path, tmp_path: Path) -> None:
+    script = f"mount -t tmpfs none {tmp_path} && cp {libssl()} {tmp_path}"
+    with in_own_mounts(script, tmp_path, folder) as (port, _):
+        assert not list(tmp_path.iterdir())  # here nothing is mounted
+        ear.follows("/map_files/")
+        client(folder, "", "ask", "127.0.0.1", port, "/hidden")
+        assert paths(ear.heard(port, lambda found: len(paths(found)) > 0)) == ["/hidden"]
+    wait_for(lambda: not any("/map_files/" in one for one in ear.clear.attached), "the copy to be let go")
+
+
+def test_an_overlay_of_a_file_is_that_file(ear: Ear, folder: Path, tmp_path: Path) -> None:
+    lower, upper, work, merged = (tmp_path / name for name in ("lower", "upper", "work", "merged"))
+    for place in (lower, upper, work, merged):
+        place.mkdir()
+    shutil.copy(libssl(), lower)
+    script = f"mount -t overlay overlay -o lowerdir={lower},upperdir={upper},workdir={work} {merged}"
+    below = running(["env", f"LD_LIBRARY_PATH={lower}", *tls("serve", folder, "127.0.0.1", 0)])
+    with below as (below_port, _), in_own_mounts(script, merged, folder) as (above_port, _):
+        ear.follows(str(tmp_path))
+        looked = ear.clear.looked
+        wait_for(lambda: ear.clear.looked > looked + 3, "the overlay to be looked at")
+        for port in (below_port, above_port):
+            client(folder, "", "ask", "127.0.0.1", port, "/layer")
+            assert paths(ear.heard(port, lambda found: len(paths(found)) > 0)) == ["/layer"]
+        ours = [one for one in ear.clear.attached if "/map_files/" in one or str(tmp_path) in one]
+        assert len(ours) == 1, ours
+
+
+def test_node_whose_library_is_in_its_executable(ear: Ear, between: World, folder: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no node here (Debian's package nodejs)")
+    code = (
+        "const https=require('https'),fs=require('fs'),f=process.argv[1];"
+        "const s=https.createServer({key:fs.readFileSync(f+'/key.pem'),cert:fs.readFileSync(f+'/cert.pem')},"
+        "(q,r)=>r.end('ok'));s.listen(0,process.argv[2],()=>console.log(s.address().port));"
+    )
+    with running(inside(between.far, [node, "-e", code, str(folder), FAR])) as (port, pid):
+        ear.follows("node")
+        client(folder, between.near, "ask", FAR, port, "/n/1", "/n/2")
+        records = ear.heard(port, lambda found: len(paths(sides(found, port)[0])) == 2)
+    assert paths(sides(records, port)[0]) == ["/n/1", "/n/2"]
+    assert set(sides(records, port)[0]["pid"].tolist()) == {pid}
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_exchanges_over_tls_have_what_was_asked_and_by_whom(between: World, folder: Path, version: str) -> None:
+    with nginx(folder, between.far, FAR, 8444) as port, watch() as watching:
+        wait_for(lambda: watching.live.status().messages.get("tls_libraries"), "the library")
+        urls = [f"https://{FAR}:{port}{path}" for path in ("/a?token=hidden", "/large", "/b")]
+        command = ["curl", "-sk", version, *(word for url in urls for word in (url, "-o", "/dev/null"))]
+        began = time.monotonic_ns()
+        subprocess.run(inside(between.near, command), check=True)
+        took_ns = time.monotonic_ns() - began
+
+        def http(flows):
+            rows = flows.take((flows["flow_type"] == FlowType.L7) & (flows["is_reply"] == 1))
+            texts = flows.tables.messages.read(rows["message"])
+            return [(row, one) for row, one in enumerate(texts) if one.method == "GET"]
+
+        flows = watching.until(lambda flows: len(http(flows)) >= 6)
+        status = watching.live.status()
+    shown = sorted((one.method, one.target, one.status) for _, one in http(flows))
+    assert shown == sorted(2 * [("GET", path, 200) for path in ("/a", "/large", "/b")])
+    assert all(0 < one.latency_ns < took_ns for _, one in http(flows))
+    assert any("libssl" in one for one in status.attached)
+    assert {one.name for one in status.capabilities if one.on} >= {*uprobes.PROGRAMS, *uprobes.TRACEPOINTS}
+
+
+def test_without_the_wish_no_library_is_touched(folder: Path) -> None:
+    with watch(clear=False) as watching, serving(folder):
+        assert "tls_libraries" not in watching.live.status().messages
+        assert not any("clear" in one for one in watching.live.status().attached)

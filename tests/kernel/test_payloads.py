@@ -1,0 +1,199 @@
+"""What is said at sockets, taken by the real programs on real traffic."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from rubin.kernel import btf, payloads
+from rubin.kernel.libbpf import Object
+from rubin.kernel.objects import image
+from rubin.kernel.payloads import NOTHING, PAYLOAD, PAYLOAD_BYTES, TALK, Payloads
+from tests.kernel.programs import TICKS, Programs
+from tests.waiting import wait_for
+
+Records = npt.NDArray[Any]
+_LIMITS = {"listens": 1, "second_ticks": TICKS, "most_payloads": 1000, "wake_payload_bytes": 1 << 20}
+
+
+class Ear:
+    """The programs with what they take, copied."""
+
+    def __init__(self, **settings: int) -> None:
+        self.programs = Programs("sockets", **{**_LIMITS, **settings})
+        maps = [self.programs.objects.map(name) for name in ("payloads", "talks", "admitted")]
+        self.payloads = Payloads(*maps)
+        self._kept: Records = np.empty(0, PAYLOAD)
+
+    def heard(self, port: int, enough: Callable[[Records], bool]) -> Records:
+        """Everything so far on connections with this port, once it is as wanted."""
+
+        def look() -> bool:
+            self._kept = np.concatenate([self._kept.view("V1016"), self._new(port).view("V1016")]).view(PAYLOAD)
+            return enough(self._kept)
+
+        wait_for(look, "what was said")
+        found: Records = self._kept
+        return found
+
+    def _new(self, port: int) -> Records:
+        records = self.payloads.ring.peek()
+        ours: Records = records[(records["local_port"] == port) | (records["remote_port"] == port)].copy()
+        self.payloads.ring.advance()
+        return ours
+
+    def close(self) -> None:
+        self.payloads.close()
+        self.programs.close()
+
+
+@pytest.fixture
+def ear() -> Iterator[Ear]:
+    found = Ear()
+    found.programs.attach()
+    yield found
+    found.close()
+
+
+def texts(records: Records) -> list[bytes]:
+    return [bytes(one["bytes"][: one["captured"]]) for one in records]
+
+
+def connected() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    return client, server
+
+
+def test_the_layout_is_the_kernels() -> None:
+    item = Object(image("sockets"), "sockets")
+    types = btf.of_object(item)
+    for struct, dtype in (("payload_record", PAYLOAD), ("talk", TALK)):
+        ours = {name: (place[1], place[0].itemsize) for name, place in (dtype.fields or {}).items() if name != "facts"}
+        assert types.members(struct) == ours
+        assert types.size(struct) == dtype.itemsize
+    item.close()
+
+
+def test_each_side_of_a_connection_with_its_place_and_its_owner(ear: Ear) -> None:
+    client, server = connected()
+    port = server.getsockname()[1]
+    for asked, said in ((b"first question", b"first answer"), (b"second", b"x" * 3000)):
+        client.sendall(asked)
+        assert server.recv(4096) == asked
+        server.sendall(said)
+        while said:
+            said = said[len(client.recv(4096)) :]
+    records = ear.heard(port, lambda found: len(found) >= 4)
+    assert texts(records) == [b"first question", b"first answer", b"second", b"x" * PAYLOAD_BYTES]
+    out = (records["flags"] & payloads.OUT) != 0
+    assert out.tolist() == [False, True, False, True]  # over loopback the server's side alone
+    assert ((records["flags"] & payloads.OPENED_REMOTELY) != 0).all()
+    assert ((records["flags"] & payloads.FROM_START) != 0).all()
+    assert records["length"].tolist() == [14, 12, 6, 3000]
+    assert (records["sequence"][2] - records["sequence"][0]) & 0xFFFFFFFF == 14
+    assert records["acknowledged"][2] == (records["sequence"][1] + 12) & 0xFFFFFFFF
+    assert records["acknowledged"][1] == records["sequence"][2]
+    assert len(set(records["tag"].tolist())) == 1
+    assert {int(records["pid"][row]) for row in (1, 3)} == {os.getpid()}
+    client.close()
+    server.close()
+
+
+def test_what_is_wanted_is_taken(ear: Ear) -> None:
+    client, server = connected()
+    port = server.getsockname()[1]
+    long = bytes(range(256)) * 20
+    client.sendall(b"who")
+    records = ear.heard(port, lambda found: len(found) == 1)
+    ear.payloads.want(records["index"].astype(np.int64), records["tag"], np.array([4]))
+    client.sendall(long)
+    records = ear.heard(port, lambda found: len(found) == 5)[1:]
+    assert b"".join(texts(records)) == long[: 4 * PAYLOAD_BYTES]
+    assert ((records["flags"] & payloads.MORE) != 0).tolist() == [False, True, True, True]
+    assert records["length"].tolist() == [len(long) - part * PAYLOAD_BYTES for part in range(4)]
+    ear.payloads.want(records["index"].astype(np.int64)[:1], records["tag"][:1], np.array([NOTHING]))
+    client.sendall(b"not for us")
+    other, peer = connected()
+    other.sendall(b"for us")
+    port = peer.getsockname()[1]
+    assert texts(ear.heard(port, lambda found: len(found) == 6))[5] == b"for us"
+    for one in (client, server, other, peer):
+        one.close()
+
+
+def test_only_datagrams_like_those_of_the_dns_are_taken(ear: Ear) -> None:
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+    query = bytes.fromhex("123401000001000000000000") + b"\x03www\x07example\x00\x00\x01\x00\x01"
+    for said in (b"\xff" * 60, bytes(60), query):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(said, ("127.0.0.1", port))
+            data, sender = server.recvfrom(4096)
+            server.sendto(data, sender)
+    records = ear.heard(port, lambda found: len(found) >= 2)
+    assert texts(records) == [query, query]
+    server.close()
+
+
+def test_who_says_more_than_is_taken_of_one_is_counted(ear: Ear) -> None:
+    limited = Ear(most_payloads=3)
+    limited.programs.attach()
+    client, server = connected()
+    port = server.getsockname()[1]
+    for _ in range(10):
+        client.sendall(b"again")
+        assert server.recv(10) == b"again"
+    records = limited.heard(port, lambda found: len(found) >= 3)
+    assert len(records) == 3
+    assert limited.programs.losses()[7].tolist() == [7, 7, 35]  # LOSS_PAYLOAD_LIMIT: packets and what they said
+    client.close()
+    server.close()
+    limited.close()
+
+
+def test_a_share_of_connections_is_left_out_and_counted(ear: Ear) -> None:
+    ear.payloads.admit(0.0)
+    client, server = connected()
+    client.sendall(b"unheard")
+    assert server.recv(10) == b"unheard"
+    wait_for(lambda: ear.programs.losses()[8].tolist()[2] >= 7, "the loss")
+    ear.payloads.admit(1.0)
+    client.sendall(b"heard")
+    assert texts(ear.heard(server.getsockname()[1], lambda found: len(found) >= 1)) == [b"heard"]
+    client.close()
+    server.close()
+
+
+def test_a_connection_that_nobody_decides_on_is_left_after_some_time(ear: Ear) -> None:
+    client, server = connected()
+    port = server.getsockname()[1]
+    reader = threading.Thread(target=lambda: [None for _ in iter(lambda: server.recv(1 << 16), b"")])
+    reader.start()
+    for _ in range(64):
+        client.sendall(bytes(1 << 14))
+    client.shutdown(socket.SHUT_WR)
+    reader.join()
+    records = ear.heard(port, lambda found: len(found) > 0)
+    assert int(records["length"].sum()) <= 256 * 1024
+    client.close()
+    server.close()
+
+
+def test_without_the_wish_nothing_is_taken() -> None:
+    deaf = Ear(listens=0)
+    deaf.programs.attach()
+    client, server = connected()
+    client.sendall(b"private")
+    assert server.recv(10) == b"private"
+    assert not deaf.payloads.ring.producer
+    for one in (client, server):
+        one.close()
+    deaf.close()

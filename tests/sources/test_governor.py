@@ -1,0 +1,33 @@
+"""The governor against a machine that costs what it hears."""
+
+import pytest
+
+from rubin.sources.governor import Governor
+
+
+@pytest.mark.parametrize("cost", [0.05, 0.2, 0.5, 5.0, 40.0])
+def test_what_is_heard_costs_no_more_than_the_limit(cost: float) -> None:
+    """`cost`: processors that listening to all would take, beside 0.01 for the rest."""
+    governor, used = Governor(10, processors=2), 0.0
+    governor._wall_s = governor._used_s = 0.0
+    spent = []
+    for second in range(1, 61):
+        spent.append(0.01 + cost * governor.share)
+        used += spent[-1]
+        governor.judge(float(second), used)
+    steady = spent[20:]
+    assert max(steady) <= 0.2 * 1.15
+    assert min(steady) >= min(0.2 * 0.75, 0.01 + cost)
+
+
+def test_without_a_limit_everything_is_heard() -> None:
+    governor = Governor(100)
+    assert not governor.judge(governor._wall_s + 5, governor._used_s + 1000)
+    assert governor.share == 1.0
+
+
+def test_it_looks_once_a_second() -> None:
+    governor = Governor(10, processors=1)
+    assert not governor.judge(governor._wall_s + 0.5, governor._used_s + 100)
+    assert governor.judge(governor._wall_s + 1.5, governor._used_s + 100)
+    assert governor.share == 1 / 256
