@@ -74,3 +74,11 @@ def test_a_short_text_takes_a_few_bytes_beside_its_own():
     texts, words = Texts(), [f"/api/v1/items/{number:020}/detail" for number in range(20_000)]
     texts.codes_of(words)
     assert texts.memory_bytes / len(words) <= len(words[0]) * 1.5 + 80
+
+
+def test_texts_come_one_behind_the_other_with_a_byte_between():
+    texts = Texts()
+    codes = texts.codes_of(["a", "", "über", "bc", "a"])
+    assert texts.joined(codes, 0) == "a\0\0über\0bc\0a\0".encode()
+    assert texts.joined(codes[::-1].copy(), ord(",")).decode() == "a,bc,über,,a,"
+    assert texts.joined(codes[:0], 0) == b""

@@ -14,7 +14,7 @@ from grpclib.exceptions import GRPCError
 from rubin.api.framing import Channel, channel_configuration
 from rubin.api.target import ClientSettings, authorization, target_of, tls_context
 from rubin.api.trouble import TROUBLES, explained
-from rubin.errors import UsageError
+from rubin.errors import RubinError, UsageError
 from rubin.model.batch import FlowBatch
 from rubin.wire.pb import observer_pb2 as pb
 
@@ -121,8 +121,23 @@ class Client:
         from rubin.wire.pb.rubin_pb2 import EndpointsRequest, EndpointsResponse
 
         request = EndpointsRequest(who=who, time_ns=time_ns)
-        answer = await self._unary("/rubin.Columns/Endpoints", request, EndpointsResponse)
-        found: list[dict[str, Any]] = json.loads(answer.json)
+        found: list[dict[str, Any]] = json.loads((await self._ours("Endpoints", request, EndpointsResponse)).json)
+        return found
+
+    async def top(self, flows: pb.GetFlowsRequest, by: str, sort: str, number: int) -> dict[str, Any]:
+        """Which requests are slowest, failing, busiest, of those that `flows` asks for: as `query.top` says."""
+        from rubin.wire.pb.rubin_pb2 import TopRequest, TopResponse
+
+        request = TopRequest(flows=flows, by=by, sort=sort, number=number)
+        found: dict[str, Any] = json.loads((await self._ours("Top", request, TopResponse)).json)
+        return found
+
+    async def trace(self, uuid: str = "", trace_id: str = "") -> dict[str, Any]:
+        """A request in full, or those of a distributed trace: as `query.trace` says."""
+        from rubin.wire.pb.rubin_pb2 import TraceRequest, TraceResponse
+
+        request = TraceRequest(uuid=uuid, trace_id=trace_id)
+        found: dict[str, Any] = json.loads((await self._ours("Trace", request, TraceResponse)).json)
         return found
 
     def agent_events(self, request: pb.GetAgentEventsRequest) -> AsyncIterator[pb.GetAgentEventsResponse]:
@@ -159,6 +174,17 @@ class Client:
     async def _unary(self, method: str, request: Request, reply_type: type[Reply]) -> Reply:
         with self._explained():
             return await self._ask(method, request, reply_type)
+
+    async def _ours(self, method: str, request: Request, reply_type: type[Reply]) -> Reply:
+        """The reply to what only servers of ours answer."""
+        try:
+            with self._explained(but=GRPCError):
+                return await self._ask(f"/rubin.Columns/{method}", request, reply_type)
+        except GRPCError as error:
+            if error.status is not Status.UNIMPLEMENTED:
+                raise explained(error, self.target, self.settings) from error
+            what = f"{self.target.text} cannot answer this: it is a Hubble server, or an older Rubin"
+            raise RubinError(what, "--server with the address of a Rubin agent") from error
 
     async def _ask(self, method: str, request: Request, reply_type: type[Reply]) -> Reply:
         late = GRPCError(Status.DEADLINE_EXCEEDED)

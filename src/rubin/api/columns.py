@@ -3,6 +3,7 @@
 import asyncio
 import json
 import struct
+import time
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -14,6 +15,9 @@ from rubin.api.reading import Reading
 from rubin.api.selection import selection_of
 from rubin.api.service import Service, streaming, unary
 from rubin.api.wakes import Wakes
+from rubin.query.question import DEFAULT_BY, SORTS, Question
+from rubin.query.top import top
+from rubin.query.trace import trace
 from rubin.store.ring import Ring
 from rubin.wire import frames
 from rubin.wire.pb.observer_pb2 import GetFlowsRequest
@@ -23,6 +27,10 @@ from rubin.wire.pb.rubin_pb2 import (
     EndpointsResponse,
     StatusRequest,
     StatusResponse,
+    TopRequest,
+    TopResponse,
+    TraceRequest,
+    TraceResponse,
 )
 
 SERVICE = "rubin.Columns"
@@ -42,6 +50,7 @@ class Columns:
     ) -> None:
         self._ring, self._wakes, self._node_name = ring, wakes, node_name
         self._status, self._endpoints = status, endpoints
+        self._looking = asyncio.Lock()  # one at a time looks through the whole ring: memory stays bounded
 
     def service(self) -> Service:
         """The methods of `proto/rubin.proto`."""
@@ -49,6 +58,8 @@ class Columns:
             "GetFlows": streaming(self.get_flows, GetFlowsRequest, ColumnFrame),
             "Status": unary(self.status, StatusRequest, StatusResponse),
             "Endpoints": unary(self.endpoints, EndpointsRequest, EndpointsResponse),
+            "Top": unary(self.top, TopRequest, TopResponse),
+            "Trace": unary(self.trace, TraceRequest, TraceResponse),
         }
         return Service(SERVICE, methods)
 
@@ -71,6 +82,27 @@ class Columns:
         """A list of JSON objects."""
         found = await asyncio.to_thread(self._endpoints, request.who, request.time_ns)  # it may look through the ring
         return EndpointsResponse(json=json.dumps(found))
+
+    async def top(self, request: TopRequest) -> TopResponse:
+        """One JSON object."""
+        selection = selection_of(request.flows)
+        question = Question(
+            by=request.by or DEFAULT_BY,
+            sort=request.sort or SORTS[0],
+            number=request.number,
+            filters=selection.filters,
+            since_ns=selection.since_ns,
+            until_ns=selection.until_ns,
+        )
+        async with self._looking:
+            found = await asyncio.to_thread(top, self._ring, question, time.time_ns())
+        return TopResponse(json=json.dumps(found))
+
+    async def trace(self, request: TraceRequest) -> TraceResponse:
+        """One JSON object."""
+        async with self._looking:
+            found = await asyncio.to_thread(trace, self._ring, request.uuid, request.trace_id)
+        return TraceResponse(json=json.dumps(found))
 
 
 def _message(frame: bytes) -> bytes:

@@ -31,15 +31,20 @@ def event_format_flags(outputs: tuple[str, ...] = OUTPUTS, more: str = "") -> tu
     )
 
 
+def color_flag(outputs: str) -> Flag:
+    """`--color`."""
+    told = f"Colours in {outputs}: {', '.join(_WHEN)}."
+    return Flag("color", told, default="auto", group="Format", metavar="WHEN", values=_WHEN)
+
+
 def flow_format_flags() -> tuple[Flag, ...]:
     """What goes for flows."""
-    color = f"Colours in compact, wide and dict: {', '.join(_WHEN)}."
     more = " wide is compact and what Rubin knows beyond Hubble; columns is a JSON object of all columns."
     return (
         *event_format_flags(FLOW_OUTPUTS, more),
         Flag("numeric", "Addresses instead of names.", "yes", False, group="Format"),
         Flag("ip-translation", "Names of pods, services and hosts instead of addresses.", "yes", True, group="Format"),
-        Flag("color", color, default="auto", group="Format", metavar="WHEN", values=_WHEN),
+        color_flag("compact, wide and dict"),
         Flag("print-policy-names", "Say which policies decided.", "yes", False, group="Format"),
     )
 

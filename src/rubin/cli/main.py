@@ -13,6 +13,8 @@ from rubin.errors import RubinError, UsageError
 # One file a command, loaded when the command is called: `command()` there gives it.
 COMMANDS = {
     "observe": "Show flows and events, as they come or as they were",
+    "top": "Show which requests are busiest, slowest or failing",
+    "trace": "Show one request in full, or the requests of a distributed trace",
     "status": "Show how the server is: flows, losses, what it costs, what the kernel offers",
     "list": "List namespaces, nodes and endpoints",
     "get": "Say who has an address, identity, process or container, now or then",

@@ -15,7 +15,7 @@ from rubin.model.filter import Filters
 
 DEFAULT_NUMBER = 20
 ALL = 2**64 - 1
-_WHEN = "a duration ago (3s, 1h43m) or a date (2006-01-02, 2006-01-02T15:04:05Z, Jan  2 15:04:05.000)"
+WHEN = "a duration ago (3s, 1h43m) or a date (2006-01-02, 2006-01-02T15:04:05Z, Jan  2 15:04:05.000)"
 
 
 def selector_flags() -> tuple[Flag, ...]:
@@ -26,8 +26,8 @@ def selector_flags() -> tuple[Flag, ...]:
         Flag("first", f"The first N flows that it holds. {each}", "number", 0, group="Selectors", metavar="N"),
         Flag("last", f"The last N; {DEFAULT_NUMBER} unless told. {each}", "number", 0, group="Selectors", metavar="N"),
         Flag("follow", "Go on with what comes.", "yes", False, "f", group="Selectors"),
-        Flag("since", f"No older ones: {_WHEN}.", "text", "", group="Selectors", metavar="TIME"),
-        Flag("until", f"No newer ones: {_WHEN}. Ignored with --follow.", "text", "", group="Selectors", metavar="TIME"),
+        Flag("since", f"No older ones: {WHEN}.", "text", "", group="Selectors", metavar="TIME"),
+        Flag("until", f"No newer ones: {WHEN}. Ignored with --follow.", "text", "", group="Selectors", metavar="TIME"),
     )
 
 

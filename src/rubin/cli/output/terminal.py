@@ -63,8 +63,9 @@ class Palette:
         return self._paint(33, text)
 
 
-def palette(when: str, stream: TextIO = sys.stdout) -> Palette:
-    """Colours as asked: `always`, `never`, or `auto`: on a terminal, unless NO_COLOR is set.
+def palette(when: str, stream: TextIO | None = None) -> Palette:
+    """Colours as asked: `always`, `never`, or `auto`: where standard output (or the stream) is a
+    terminal, unless NO_COLOR is set.
 
     Raises UsageError for another word.
     """
@@ -72,5 +73,5 @@ def palette(when: str, stream: TextIO = sys.stdout) -> Palette:
         raise UsageError(f"--color cannot be '{when}'", "one of " + ", ".join(WHEN))
     if when.lower() == "auto":
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        return Palette(stream.isatty() and not plain)
+        return Palette((stream or sys.stdout).isatty() and not plain)
     return Palette(when.lower() == "always")

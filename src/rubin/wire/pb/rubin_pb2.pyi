@@ -77,3 +77,35 @@ class StatusResponse(_message.Message):
     JSON_FIELD_NUMBER: _ClassVar[int]
     json: str
     def __init__(self, json: _Optional[str] = ...) -> None: ...
+
+class TopRequest(_message.Message):
+    __slots__ = ("flows", "by", "sort", "number")
+    FLOWS_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    SORT_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    flows: _observer_pb2.GetFlowsRequest
+    by: str
+    sort: str
+    number: int
+    def __init__(self, flows: _Optional[_Union[_observer_pb2.GetFlowsRequest, _Mapping]] = ..., by: _Optional[str] = ..., sort: _Optional[str] = ..., number: _Optional[int] = ...) -> None: ...
+
+class TopResponse(_message.Message):
+    __slots__ = ("json",)
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    json: str
+    def __init__(self, json: _Optional[str] = ...) -> None: ...
+
+class TraceRequest(_message.Message):
+    __slots__ = ("uuid", "trace_id")
+    UUID_FIELD_NUMBER: _ClassVar[int]
+    TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    uuid: str
+    trace_id: str
+    def __init__(self, uuid: _Optional[str] = ..., trace_id: _Optional[str] = ...) -> None: ...
+
+class TraceResponse(_message.Message):
+    __slots__ = ("json",)
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    json: str
+    def __init__(self, json: _Optional[str] = ...) -> None: ...

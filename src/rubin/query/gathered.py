@@ -1,0 +1,162 @@
+"""Exchanges as numbers: a row each, whatever tables they come from, with codes of what they have in common."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from rubin.model import addresses
+from rubin.model.batch import Array, FlowBatch
+from rubin.model.codes import U64, mix
+from rubin.model.messages import MessageType
+from rubin.model.table import Table
+from rubin.model.tables import Endpoint, Process
+from rubin.model.texts import Texts
+from rubin.query.said import Mask, at_server, connections
+from rubin.query.targets import moved, targets
+
+SEEN = np.dtype(
+    [
+        ("connection", "<u8"),
+        ("latency_ns", "<u8"),  # 0: not known
+        ("request_bytes", "<u4"),
+        ("response_bytes", "<u4"),
+        ("server", "<u4"),  # codes of `texts`
+        ("client", "<u4"),
+        ("method", "<u4"),
+        ("target", "<u4"),
+        ("error", "<u4"),
+        ("process", "<u4"),  # codes of `processes`
+        ("program", "<u4"),
+        ("protocol", "u1"),
+        ("type", "u1"),
+        ("failed", "u1"),
+        ("inbound", "u1"),  # 1: seen at the server's socket
+    ]
+)
+NO_ANSWER = "no answer"
+_SAME = ("latency_ns", "request_bytes", "response_bytes", "protocol", "type", "failed")
+_TYPES = (MessageType.REQUEST, MessageType.RESPONSE, MessageType.EXCHANGE)
+_Named = Callable[[Endpoint, int, int, int], str]
+
+
+class Gathered:
+    """Takes batches as `said` gives them. What makes no group by `by` is not looked at."""
+
+    def __init__(self, by: str) -> None:
+        self.texts = Texts()
+        self.processes: Table[Process] = Table(Process())
+        self._by = by
+        self._parts = [np.zeros(0, SEEN)]
+
+    def add(self, batch: FlowBatch) -> None:
+        """More exchanges."""
+        messages = batch.tables.messages
+        rows = messages.rows(batch["message"])
+        known = np.isin(rows["type"], _TYPES)
+        if not known.all():
+            batch, rows = batch.take(known), rows[known]
+        seen = np.zeros(len(rows), SEEN)
+        for name in _SAME:
+            seen[name] = rows[name]
+        seen["connection"], seen["inbound"] = connections(batch), at_server(batch)
+        if self._by in ("endpoint", "service", "client"):
+            named = _service if self._by == "service" else _server
+            seen["server"] = self._ends(batch, ("endpoint", "high", "low", "port"), "destination", named)
+        if self._by == "client":
+            seen["client"] = self._ends(batch, ("endpoint", "high", "low"), "source", _client)
+        if self._by == "endpoint":
+            seen["method"] = moved(rows["method"], messages.texts, self.texts)
+            seen["target"] = targets(rows, messages.texts, self.texts)
+        seen["error"] = self._errors(rows, messages.texts)
+        self._owners(seen, batch)
+        self._parts.append(seen)
+
+    def rows(self) -> Array:
+        """(n,) of dtype `SEEN`: all of them."""
+        self._parts = [np.concatenate(self._parts)]
+        return self._parts[0]
+
+    def _ends(self, batch: FlowBatch, parts: tuple[str, ...], side: str, named: _Named) -> Array:
+        """(n,) codes of the names of one end."""
+        keys = mix(*(batch[f"{side}_{part}"] for part in parts))
+        _, first, where = np.unique(keys, return_index=True, return_inverse=True)
+        end = batch.take(first)
+        columns = (end[f"{side}_{part}"].tolist() for part in ("high", "low", "port"))
+        return self.texts.codes_of(map(named, end.rows(f"{side}_endpoint"), *columns))[where]
+
+    def _errors(self, rows: Array, texts: Texts) -> Array:
+        """(n,) codes of how they failed: the protocol's word, else its number; 0: they did not."""
+        found = np.where(rows["type"] == MessageType.REQUEST, self.texts.code(NO_ANSWER), np.uint32(0))
+        worded = np.flatnonzero((rows["failed"] == 1) & (rows["error"] > 0))
+        found[worded] = moved(rows["error"][worded], texts, self.texts)
+        numbered = np.flatnonzero((rows["failed"] == 1) & (rows["error"] == 0))
+        status, where = np.unique(rows["status"][numbered], return_inverse=True)
+        words = (f"{number}" if number else "" for number in status.tolist())
+        found[numbered] = self.texts.codes_of(words)[where]
+        return found
+
+    def _owners(self, seen: Array, batch: FlowBatch) -> None:
+        """Local processes, and the programs that they are: the same command of the same user in the same cgroup."""
+        codes, where = np.unique(batch["process"], return_inverse=True)
+        processes = batch.tables.processes.read(codes)
+        seen["process"] = self.processes.codes(processes)[where]
+        if self._by == "process":
+            programs = (replace(one, pid=0, netns=0, netns_cookie=0) for one in processes)
+            seen["program"] = self.processes.codes(programs)[where]
+
+
+def _server(endpoint: Endpoint, high: int, low: int, port: int) -> str:
+    name = endpoint.called or addresses.text(high, low)
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
+def _service(endpoint: Endpoint, high: int, low: int, port: int) -> str:
+    """The service by which it was asked, else the workload that it is one of."""
+    name = endpoint.service.name or next((one.name for one in endpoint.workloads), "")
+    if not name:
+        return _server(endpoint, high, low, port)
+    namespace = endpoint.service.namespace if endpoint.service.name else endpoint.namespace
+    return f"{namespace}/{name}" if namespace else name
+
+
+def _client(endpoint: Endpoint, high: int, low: int, _port: int) -> str:
+    return endpoint.called or addresses.text(high, low)
+
+
+def answered_late(seen: Array) -> Mask:
+    """(n,) bool: requests without an answer, whose answer came after all, in a row of its own.
+
+    Of the like requests of a connection the oldest are, as many as there are such answers.
+    """
+    found = np.zeros(len(seen), np.bool_)
+    waiting = np.flatnonzero(seen["type"] == MessageType.REQUEST)
+    answers = seen[seen["type"] == MessageType.RESPONSE]
+    if not len(waiting) or not len(answers):
+        return found
+    like = _alike(seen[waiting])
+    order = np.argsort(like, kind="stable")
+    ordered, alone = like[order], np.sort(_alike(answers))
+    rank = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)
+    count = np.searchsorted(alone, ordered, "right") - np.searchsorted(alone, ordered)
+    found[waiting[order[rank < count]]] = True
+    return found
+
+
+def _alike(seen: Array) -> U64:
+    return mix(*(seen[name] for name in ("connection", "inbound", "protocol", "method", "target")))
+
+
+def seen_twice(seen: Array) -> Mask:
+    """(n,) bool: exchanges seen at their client's socket whose server's was seen, too: the connection has rows of the
+    same protocol from there.
+    """
+    link = mix(seen["connection"], seen["protocol"])
+    inbound = seen["inbound"] == 1
+    found = np.zeros(len(seen), np.bool_)
+    outside = np.flatnonzero(~inbound)
+    if len(outside) and inbound.any():
+        servers = np.sort(link[inbound])  # not np.unique, nor np.isin: they hash, which takes ten times as long
+        at = np.minimum(np.searchsorted(servers, link[outside]), len(servers) - 1)
+        found[outside] = servers[at] == link[outside]
+    return found
