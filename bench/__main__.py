@@ -9,7 +9,7 @@ import time
 
 from bench.figures import Figures
 
-GROUPS = ("kernel", "line", "api", "cli", "identity")
+GROUPS = ("kernel", "line", "api", "cli", "identity", "l7")
 
 
 def main() -> int:

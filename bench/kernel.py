@@ -44,10 +44,10 @@ def _flags(vantage: str) -> tuple[str, ...]:
 
 def _run_times(figures: Figures, vantage: str, load: Load, tool: str, seconds: float) -> None:
     """ns a run while one load runs: the packet programs', all programs' a packet, and an empty one's."""
-    with _floor() as floor, _statistics(), traffic(tool, load) as rate:
-        before = _counts()
+    with _floor() as floor, statistics(), traffic(tool, load) as rate:
+        before = counts()
         rate(seconds)
-        after = _counts()
+        after = counts()
     spent = {
         number: (after[number][1] - runs, after[number][2] - ns)
         for number, (_, runs, ns) in before.items()
@@ -81,15 +81,16 @@ def _floor() -> Iterator[list[int]]:
 
 
 @contextmanager
-def _statistics() -> Iterator[None]:
-    statistics = syscall.enable_stats()
+def statistics() -> Iterator[None]:
+    """The kernel times programs meanwhile."""
+    switch = syscall.enable_stats()
     try:
         yield
     finally:
-        os.close(statistics)
+        os.close(switch)
 
 
-def _counts() -> dict[int, tuple[str, int, int]]:
+def counts() -> dict[int, tuple[str, int, int]]:
     """(name, runs, ns) of every program in the kernel, by id."""
     found = {}
     for number in syscall.program_ids():

@@ -29,7 +29,7 @@ def _udp(flows: int) -> Load:
         f"udp_{flows}",
         lambda seconds: ("udp-send", world.FAR_ADDRESS, world.UDP_PORT, str(flows), "64", str(seconds)),
         ("udp-take", world.UDP_PORT),
-        partial(_count, protocol="Udp", name="InDatagrams"),
+        partial(count_snmp, protocol="Udp", name="InDatagrams"),
     )
 
 
@@ -43,7 +43,7 @@ def _tcp(name: str, mode: str, taken: Callable[[int], int], pin: tuple[str, ...]
     )
 
 
-def _count(pid: int, protocol: str, name: str) -> int:
+def count_snmp(pid: int, protocol: str, name: str) -> int:
     """A counter of /proc/PID/net/snmp (RFC 1213's names)."""
     names, values = (
         line.split()
@@ -64,7 +64,7 @@ _ONE = ("taskset", "-c", "0")
 LOADS = (
     _tcp("tcp_bulk", "tcp-bulk", _bytes),
     *(_udp(flows) for flows in (1, 2_000, 10_000)),
-    _tcp("tcp_short", "tcp-short", partial(_count, protocol="Tcp", name="PassiveOpens"), _ONE),
+    _tcp("tcp_short", "tcp-short", partial(count_snmp, protocol="Tcp", name="PassiveOpens"), _ONE),
 )
 BY_NAME = {load.name: load for load in LOADS}
 

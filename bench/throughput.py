@@ -8,7 +8,7 @@ from pathlib import Path
 from bench import world
 from bench.figures import Figures
 from bench.loads import BY_NAME, Load, traffic
-from bench.switched import agent
+from bench.switched import Switched, agent
 
 RATIOS = {"tcp_bulk": "tcp_bulk", "udp_1": "udp_pps", "tcp_short": "tcp_connections"}
 _SETTLE_S, _SLICE_S = 0.15, 0.15
@@ -29,19 +29,26 @@ def _pairs(figures: Figures, load: Load, tool: str, folder: Path, rounds: int) -
     """With the agent, each time between two moments without: the ratio, and what the noise alone gives."""
     key, cpu_s = RATIOS[load.name], 0.0
     with agent(folder) as running, traffic(tool, load) as rate:
-        running.off()
-        before = _settled(rate)
-        for _ in range(rounds):
-            running.on()
-            begun = world.cpu_seconds(running.pid)
-            observed = _settled(rate)
-            cpu_s += world.cpu_seconds(running.pid) - begun
-            running.off()
-            after = _settled(rate)
-            figures.add(f"throughput_ratio.{key}", 2 * observed / (before + after))
-            figures.add(f"throughput_ratio_nothing.{key}", after / before)
-            before = after
+        for ratio, nothing, spent_s in pairs(running, rate, rounds):
+            figures.add(f"throughput_ratio.{key}", ratio)
+            figures.add(f"throughput_ratio_nothing.{key}", nothing)
+            cpu_s += spent_s
     figures.add(f"agent_cpu_percent.{key}", 100 * cpu_s / rounds / (_SETTLE_S + _SLICE_S))
+
+
+def pairs(running: Switched, rate: Callable[[float], float], rounds: int) -> Iterator[tuple[float, float, float]]:
+    """(rate with the agent by that without, rate without by that without before, its CPU seconds), round by round."""
+    running.off()
+    before = _settled(rate)
+    for _ in range(rounds):
+        running.on()
+        begun = world.cpu_seconds(running.pid)
+        observed = _settled(rate)
+        spent_s = world.cpu_seconds(running.pid) - begun
+        running.off()
+        after = _settled(rate)
+        yield 2 * observed / (before + after), after / before, spent_s
+        before = after
 
 
 def _settled(rate: Callable[[float], float]) -> float:
