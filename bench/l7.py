@@ -120,6 +120,7 @@ def _cost(figures: Figures, folder: Path, quick: bool) -> None:
         with subprocess.Popen(wrk, stdout=subprocess.DEVNULL) as sender:
             try:
                 with switched.agent(folder) as running:
+                    capacity = _capacity(running, rate)
                     for ratio, nothing, _ in pairs(running, rate, 10 if quick else 100):
                         figures.add("l7_nginx_rps_ratio", ratio)
                         figures.add("l7_nginx_rps_ratio_nothing", nothing)
@@ -130,6 +131,38 @@ def _cost(figures: Figures, folder: Path, quick: bool) -> None:
                         figures.add("l7_kernel_us_per_request", _kernel_us(rate, 1.0 if quick else 3.0) - deaf)
             finally:
                 sender.terminate()
+        with switched.agent(folder) as running:
+            _tails(figures, running, capacity / 2, 3 if quick else 15)
+
+
+def _capacity(running: switched.Switched, rate: Callable[[float], float]) -> float:
+    """Answers a second without the agent."""
+    running.off()
+    try:
+        return rate(2.0)
+    finally:
+        running.on()
+
+
+def _tails(figures: Figures, running: switched.Switched, rate: float, rounds: int) -> None:
+    """The slowest hundredth at half of what the server can, with the agent between two rounds without."""
+    with world.load_tool("http_rate") as tool:
+        words = [tool, world.FAR_ADDRESS, str(_HTTP_PORT), "/s200/index?q=1", "32", f"{rate:.0f}", "2"]
+
+        def slowest_us() -> float:
+            return float(world.run(*world.inside(world.NEAR, *words)).split()[2])
+
+        running.off()
+        before = slowest_us()
+        for _ in range(rounds):
+            running.on()
+            observed = slowest_us()
+            running.off()
+            after = slowest_us()
+            figures.add("l7_nginx_p99_ratio", 2 * observed / (before + after))
+            figures.add("l7_nginx_p99_ratio_nothing", after / before)
+            before = after
+        running.on()
 
 
 def _answers(pid: int) -> Callable[[float], float]:

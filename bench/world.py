@@ -47,11 +47,11 @@ def _clear() -> None:
 
 
 @contextmanager
-def load_tool() -> Iterator[str]:
-    """The traffic generator, compiled from bench/load.c for this run."""
+def load_tool(name: str = "load") -> Iterator[str]:
+    """A traffic generator, compiled from bench/NAME.c for this run."""
     with tempfile.TemporaryDirectory(prefix="rubin-bench-") as folder:
-        path = Path(folder) / "load"
-        run("clang", "-O2", "-o", str(path), str(Path(__file__).with_name("load.c")))
+        path = Path(folder) / name
+        run("clang", "-O2", "-o", str(path), str(Path(__file__).with_name(f"{name}.c")))
         yield str(path)
 
 
