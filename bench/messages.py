@@ -53,6 +53,9 @@ class _Heard:
     def admit(self, _: float) -> None:
         """The same."""
 
+    def mute(self, *_: object) -> None:
+        """The same."""
+
     @property
     def done(self) -> bool:
         return self._at + MOST_PACKETS > len(self._slots)

@@ -41,6 +41,7 @@
  *  payloads            ringbuf, 16 MiB      sockets, clear              struct payload_record, nothing else
  *  talks               array                sockets, clear              struct talk, same index as socket_entries; behind
  *                                                                       these, as many for what is said in clear
+ *  mute                array                sockets                     servers that say nothing that is read
  *  admitted            array                sockets, clear              which connections are listened to
  *  losses              per-CPU array        all but owners              [enum loss_place] struct loss
  *  tallies             per-CPU array        all but owners              [enum tally] u64, nothing is lost here
@@ -151,6 +152,7 @@ enum tally { /* what happened, for `rubin status` and the tests; nothing was los
 	TALLY_EVICTED_INTERFACES = 2,
 	TALLY_DROPS_IGNORED = 3, /* frees that are no drops, and those of the agent's sockets */
 	TALLY_PAYLOADS = 4, /* slots of what is said */
+	TALLY_MUTE = 5, /* connections not listened to, because nothing was read of others with the same server */
 	TALLIES
 };
 

@@ -71,10 +71,11 @@ __noinline int take_slot(struct __sk_buff *skb, struct sight *sight, __u32 index
 __noinline int listen(struct __sk_buff *skb, struct sight *sight, __u32 index, int direction)
 {
 	struct entry *entry = bpf_map_lookup_elem(ENTRIES, &index);
+	struct details *details = bpf_map_lookup_elem(DETAILS, &index);
 	struct talk *talk = bpf_map_lookup_elem(&talks, &index);
 	__u32 slots;
 
-	if (!sight || !entry || !talk)
+	if (!sight || !entry || !talk || !details)
 		return 0;
 	/* Within a machine both ends are here, and over loopback there is no more to tell than the server's. */
 	if (skb->ifindex == LOOPBACK_INDEX && entry->state & OPENED_LOCALLY) {
@@ -83,6 +84,12 @@ __noinline int listen(struct __sk_buff *skb, struct sight *sight, __u32 index, i
 	}
 	if (sight->protocol == IPPROTO_UDP && !is_dns(skb, sight->payload)) {
 		fall_silent(entry);
+		return 0;
+	}
+	if ((talk->wanted ^ sight->tag) & ~0xffULL && sight->protocol == IPPROTO_TCP &&
+	    is_mute(details, entry->state, sight->tag)) {
+		fall_silent(entry);
+		tally(TALLY_MUTE);
 		return 0;
 	}
 	slots = slots_for(talk, sight->tag, skb->len - sight->payload);

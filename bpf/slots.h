@@ -85,6 +85,39 @@ struct {
 	__type(value, __u64); /* those whose tag, turned round, is not above it */
 } admitted SEC(".maps");
 
+#define MUTE_PLACES 65536
+#define MUTE_SAMPLES 16 /* of so many connections with such a server one is listened to all the same */
+
+/* Written by user space: servers with whom nothing was said that it reads, by a hash of address and port. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MUTE_PLACES);
+	__type(key, __u32);
+	__type(value, __u64); /* 1: such a one */
+} mute SEC(".maps");
+
+static __always_inline __u32 mute_place(const __u64 *server, __u16 port)
+{
+	__u64 folded = server[0] ^ server[1];
+
+	return ((__u32)(folded ^ folded >> 32) * 0x9e3779b1u + port * 0x85ebca6bu) >> 16;
+}
+
+/* Whether a connection is with such a server; who that is says who opened it. */
+static __always_inline bool is_mute(const struct details *details, __u32 state, __u64 tag)
+{
+	__u32 place;
+	__u64 *is;
+
+	if (!(state & OPENED) || !(tag >> 8 & (MUTE_SAMPLES - 1)))
+		return false;
+	place = state & OPENED_LOCALLY ? mute_place(details->remote, details->remote_port) :
+					 mute_place(details->local, details->local_port);
+	is = bpf_map_lookup_elem(&mute, &place);
+	return is && *is;
+}
+
 /* How many slots a packet of so many bytes may fill; 0: none; LISTENS_TO_NOTHING: nor will a later one. */
 static __always_inline __u32 slots_for(struct talk *talk, __u64 tag, __u32 length)
 {

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rubin.dissect.conversation import Piece, Speaker
 from rubin.dissect.protocols import dns
-from rubin.dissect.stage import Stage
+from rubin.dissect.stage import NEVER, Stage
 from rubin.model.messages import DNS, Messages, MessageType
 from tests.dissect.said import Connection, Listener
 
@@ -86,7 +86,7 @@ def test_questions_asked_twice_are_answered_once_and_those_never_answered_told_o
 def test_other_datagrams_are_not_wanted() -> None:
     wire, listener = Connection(3, tcp=False), Listener()
     assert listener.hear([wire.client(b"\x01" * 60)]) == []
-    assert [slots for _, slots in listener.stage.wishes()] == [0]
+    assert [slots for _, slots in listener.stage.wishes()] == [NEVER]
 
 
 def test_full_tables_are_left_while_questions_wait() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rubin.dissect.stage import Stage
+from rubin.dissect.stage import ENOUGH, NEVER, Stage
 from rubin.model.messages import Message, Messages, MessageType
 from tests.dissect.said import Connection, Listener, Packet, answer, get
 
@@ -109,7 +109,7 @@ def test_interim_answers_are_none_and_an_upgrade_ends_the_reading() -> None:
         wire.server(answer(500)),
     ]
     assert pairs(listener.hear(packets)) == [("/upload", 201), ("/socket", 101)]
-    assert [slots for _, slots in listener.stage.wishes()] == [1, 0]
+    assert [slots for _, slots in listener.stage.wishes()] == [1, ENOUGH]
 
 
 def test_chunks_end_where_they_end() -> None:
@@ -208,7 +208,7 @@ def test_what_is_no_http_is_left_alone_after_some_packets() -> None:
     random_bytes = random.Random(5)
     packets = [wire.client(random_bytes.randbytes(300)) for _ in range(20)]
     assert listener.hear(packets) == []
-    assert [slots for _, slots in listener.stage.wishes()] == [0]
+    assert [slots for _, slots in listener.stage.wishes()] == [NEVER]
 
 
 @settings(max_examples=60, deadline=None)

@@ -56,7 +56,9 @@ class Ear:
         for name, fd in self.programs.objects.programs().items():
             if (section := self.programs.objects.section(name)) in CGROUP:
                 self.programs.links.attach_cgroup(name, fd, section, cgroups.mount())
-        self.payloads = Payloads(*[self.programs.objects.map(name) for name in ("payloads", "talks", "admitted")])
+        self.payloads = Payloads(
+            *[self.programs.objects.map(name) for name in ("payloads", "talks", "admitted", "mute")]
+        )
         self.clear = Clear(self.programs.objects)
         self._kept = np.empty(0, PAYLOAD)
 

@@ -26,7 +26,7 @@ class Ear:
 
     def __init__(self, **settings: int) -> None:
         self.programs = Programs("sockets", **{**_LIMITS, **settings})
-        maps = [self.programs.objects.map(name) for name in ("payloads", "talks", "admitted")]
+        maps = [self.programs.objects.map(name) for name in ("payloads", "talks", "admitted", "mute")]
         self.payloads = Payloads(*maps)
         self._kept: Records = np.empty(0, PAYLOAD)
 
@@ -185,6 +185,28 @@ def test_a_connection_that_nobody_decides_on_is_left_after_some_time(ear: Ear) -
     assert int(records["length"].sum()) <= 256 * 1024
     client.close()
     server.close()
+
+
+def test_servers_that_say_nothing_that_is_read_are_listened_to_now_and_then(ear: Ear) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def connect() -> None:
+            with socket.create_connection(("127.0.0.1", port)) as client, listener.accept()[0] as server:
+                client.sendall(b"what")
+                assert server.recv(10) == b"what"
+
+        connect()
+        first = ear.heard(port, lambda found: len(found) == 1)
+        ear.payloads.mute(payloads.mute_places(first), True)
+        for _ in range(160):
+            connect()
+        wait_for(lambda: ear.programs.tallies()[5] + len(ear.heard(port, lambda _: True)) >= 161, "all to be seen")
+        heard = len(ear.heard(port, lambda _: True)) - 1
+        assert 1 <= heard <= 40  # some ten of 160
+        ear.payloads.mute(payloads.mute_places(first), False)
+        connect()
+        ear.heard(port, lambda found: len(found) == heard + 2)
 
 
 def test_without_the_wish_nothing_is_taken() -> None:

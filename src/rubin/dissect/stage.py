@@ -22,6 +22,9 @@ from rubin.dissect.talks import Talks
 from rubin.dissect.turns import Turns
 from rubin.model.messages import Messages
 
+ENOUGH, NEVER = 0, -1
+"""No more of a connection is wanted: all that can be read has been, or nothing was."""
+
 _HTTP1, _DATAGRAMS = FIRST_TABLE, FIRST_TABLE + 1
 _REMEMBERED = 2048
 _MOST_LOOKS = 6  # packets of a connection of which nobody says that it is his
@@ -79,7 +82,7 @@ class Stage:
         self._wish(decided, 1)
         never = number[~is_dns & (kind[number] == UNDECIDED)]
         kind[never] = NOTHING
-        self._wish(never, 0)
+        self._wish(never, NEVER)
         return found
 
     def _http1(self, segments: Segments, number: I64, messages: Messages) -> list[Found]:
@@ -95,7 +98,7 @@ class Stage:
     def _wish_nothing(self, number: I64) -> None:
         """Where nothing more can be read, nothing more is wanted."""
         over = np.unique(number[self.connections.state["kind"][number] == NOTHING])
-        self._wish(over, 0)
+        self._wish(over, ENOUGH)
 
     def _decide(self, segments: Segments, number: I64) -> None:
         """What is spoken on connections of which that is not known yet."""
@@ -128,7 +131,7 @@ class Stage:
         state["looked"][number] += 1
         if state["looked"][number] >= _MOST_LOOKS or is_encrypted(data):
             state["kind"][number] = NOTHING
-            self._wish(np.array([number]), 0)
+            self._wish(np.array([number]), NEVER)
 
     def _claimed(self, data: bytes) -> tuple[tuple[Dissector, Speaker], ...]:
         """Who says that a packet is his own, and who speaks then. Each dissector takes some microseconds."""
@@ -140,7 +143,7 @@ class Stage:
             self._wishes.append((number, slots))
 
     def wishes(self) -> list[tuple[npt.NDArray[np.void], int]]:
-        """(facts of connections, how much of each of their packets is wanted: 0 nothing, else 1 to 4)."""
+        """(facts of connections, how much of each of their packets is wanted: 1 to 4, ENOUGH or NEVER)."""
         wishes, self._wishes = self._wishes, []
         facts = self.connections.facts
         return [] if facts is None else [(facts[number], slots) for number, slots in wishes]

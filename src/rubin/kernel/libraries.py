@@ -5,7 +5,6 @@ at which a probe costs a fraction: its first instruction is mostly a `push`, whi
 others are single-stepped (9 to 14 us in a virtual machine).
 """
 
-import errno
 import mmap
 import os
 import re
@@ -216,26 +215,6 @@ def mapped(pid: int) -> Iterator[Mapped]:
                 yield Mapped(device, int(inode), os.fsdecode(path).removesuffix(" (deleted)"), (first + end).decode())
 
 
-def reachable(pid: int, file: Mapped) -> str:
-    """A path by which this process reaches a file that another has mapped: our own if it is the same file there.
-
-    An attachment holds the mount of its path, and nobody else's should be held. Raises OSError.
-    """
-    there = f"/proc/{pid}/map_files/{file.where}"
-    try:
-        wanted = os.stat(there)
-    except PermissionError:  # without CAP_CHECKPOINT_RESTORE
-        there = f"/proc/{pid}/root{file.path}"
-        wanted = os.stat(there)
-        if wanted.st_ino != file.inode:
-            raise FileNotFoundError(errno.ENOENT, "another file has its place", file.path) from None
-    with suppress(OSError):
-        ours = os.stat(file.path)
-        if (ours.st_dev, ours.st_ino) == (wanted.st_dev, wanted.st_ino):
-            return file.path
-    return there
-
-
 Identity = tuple[int, ...]
 
 
@@ -248,3 +227,23 @@ def identity(path: str) -> Identity:
     same = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
     # file systems that are images have times in whole seconds, often all the same, and small numbers
     return same if found.st_ctime_ns % 1_000_000_000 else (*same, found.st_dev)
+
+
+def reachable(pid: int, file: Mapped) -> str:
+    """A path by which this process reaches a file that another has mapped: our own if it is the same file there.
+
+    An attachment holds the mount of its path, and nobody else's should be held. Raises OSError and
+    UnfitError.
+    """
+    there = f"/proc/{pid}/map_files/{file.where}"
+    try:
+        wanted = identity(there)
+    except PermissionError:  # without CAP_CHECKPOINT_RESTORE
+        there = f"/proc/{pid}/root{file.path}"
+        wanted = identity(there)
+        if wanted[0] != file.inode:
+            raise UnfitError("another file has its place, and CAP_CHECKPOINT_RESTORE is not given") from None
+    with suppress(OSError):
+        if identity(file.path) == wanted:
+            return file.path
+    return there

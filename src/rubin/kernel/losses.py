@@ -31,6 +31,7 @@ TALLIES = (
     "evicted from the table, interfaces",
     "frees that are no drops",
     "payloads",
+    "connections with servers that say nothing that is read",
 )
 
 

@@ -15,6 +15,7 @@ PAYLOAD_BYTES = 864
 NOTHING = 255
 """In place of a number of slots: nothing more of this connection is taken."""
 MOST_SLOTS = 4
+MUTE_PLACES = 65_536
 
 OPENED_LOCALLY, OPENED_REMOTELY, OUT, MORE, FROM_START = 1, 2, 4, 8, 16
 """Bits of `flags`, enum payload_flag."""
@@ -70,19 +71,21 @@ PAYLOAD = np.dtype(
 TALK = np.dtype(
     [("wanted", "<u8"), ("tag", "<u8"), ("undecided", "<u4"), ("second", "<u4"), ("taken", "<u4"), ("pad", "<u4")]
 )
+_LOW, _PHI, _ODD = np.uint64(0xFFFFFFFF), np.uint64(0x9E3779B1), np.uint64(0x85EBCA6B)
 _EVERYBODY = 0xFFFFFFFFFFFFFFFF
 
 
 class Payloads:
     """The reader of what is said, and the one who says what he wants to hear of whom."""
 
-    def __init__(self, ring: Map, talks: Map, admitted: Map) -> None:
+    def __init__(self, ring: Map, talks: Map, admitted: Map, mute: Map) -> None:
         """Raises OSError where the maps cannot be mapped."""
         self.ring = Ring(ring, PAYLOAD)
         protection = mmap.PROT_READ | mmap.PROT_WRITE
-        self._pages = [Mapping(one.fd, 0, _whole_pages(one), protection) for one in (talks, admitted)]
+        self._pages = [Mapping(one.fd, 0, _whole_pages(one), protection) for one in (talks, admitted, mute)]
         self._wanted = self._pages[0].array(TALK, talks.max_entries)["wanted"]
         self._admitted = self._pages[1].array(np.dtype("<u8"), 1)
+        self._mute = self._pages[2].array(np.dtype("<u8"), mute.max_entries)
         self.admit(1.0)
 
     def want(self, index: I64, tag: U64, slots: I64) -> None:
@@ -93,11 +96,27 @@ class Payloads:
         """Listen to this share (0 to 1) of connections, always the same ones. What others say is counted as lost."""
         self._admitted[0] = min(int(share * _EVERYBODY), _EVERYBODY)
 
+    def mute(self, place: I64, is_mute: bool) -> None:
+        """With servers of these places (`mute_places`) listen to one connection in sixteen, or to all."""
+        self._mute[place] = is_mute
+
     def close(self) -> None:
         """Let the maps go."""
         self.ring.close()
         for page in self._pages:
             page.close()
+
+
+def mute_places(facts: npt.NDArray[np.void]) -> I64:
+    """(n,) where each connection's server has its place, as `mute_place` of bpf/slots.h; -1: not known who it is."""
+    opened = facts["flags"] & (OPENED_LOCALLY | OPENED_REMOTELY)
+    here = opened == OPENED_REMOTELY
+    server = np.where(here[:, None], facts["local"], facts["remote"]).view(np.uint64)
+    port = np.where(here, facts["local_port"], facts["remote_port"]).astype(np.uint64)
+    folded: U64 = server[:, 0] ^ server[:, 1]
+    folded ^= folded >> np.uint64(32)
+    hashed: U64 = ((folded & _LOW) * _PHI + port * _ODD) & _LOW
+    return np.where(opened > 0, (hashed >> np.uint64(16)).astype(np.int64), -1)
 
 
 def _whole_pages(of: Map) -> int:

@@ -4,7 +4,7 @@ import numpy as np
 
 from rubin.dissect.found import Told
 from rubin.dissect.segments import I64, LOCAL, REMOTE, U8, UNKNOWN, Segments
-from rubin.dissect.stage import Stage
+from rubin.dissect.stage import NEVER, Stage
 from rubin.kernel import payloads
 from rubin.kernel.flows import Flows
 from rubin.kernel.payloads import FACTS, PAYLOAD, PAYLOAD_BYTES, Payloads
@@ -31,6 +31,7 @@ class Listening:
         self.payloads = heard
         self.stage = Stage()
         self.governor = Governor(most_percent)
+        self._servers = _Servers()
         self._more = False
 
     @property
@@ -47,8 +48,9 @@ class Listening:
         self.payloads.ring.advance()
         for whose, slots in self.stage.wishes():
             facts = whose.view(FACTS)
-            wanted = np.full(len(facts), slots or payloads.NOTHING)
+            wanted = np.full(len(facts), slots if slots > 0 else payloads.NOTHING)
             self.payloads.want(facts["index"].astype(np.int64), facts["tag"], wanted)
+            self._servers.learn(self.payloads, facts, slots != NEVER)
         if self.governor.step():
             self.payloads.admit(self.governor.share)
         told = told.with_more(self.stage.tick(now_ns, messages))
@@ -81,6 +83,26 @@ class Listening:
         self.payloads.close()
 
 
+class _Servers:
+    """With whom nothing is said that is read: after some connections there it is only looked at now and then."""
+
+    def __init__(self) -> None:
+        self._in_vain = np.zeros(payloads.MUTE_PLACES, np.int64)
+
+    def learn(self, heard: Payloads, facts: Records, is_read: bool) -> None:
+        """What came of these connections."""
+        places = payloads.mute_places(facts)
+        places = places[(places >= 0) & (facts["protocol"] == Protocol.TCP)]
+        if is_read:
+            spoken = places[self._in_vain[places] > 0]
+            self._in_vain[spoken] = 0
+            heard.mute(spoken, False)
+            return
+        np.add.at(self._in_vain, places, 1)
+        heard.mute(places[self._in_vain[places] >= _MOST_IN_VAIN], True)
+
+
+_MOST_IN_VAIN = 32  # connections with a server
 _BEHIND = 16  # bytes that may be read behind the last one of a packet
 _REACH = 64  # how many slots of others may lie between two of one packet
 

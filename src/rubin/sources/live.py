@@ -152,11 +152,11 @@ class Live:
 
     def _listen(self) -> Listening | None:
         """What is said, where it is taken."""
-        found = [self.probes.objects.get(name) for name in ("payloads", "talks", "admitted")]
+        found = [self.probes.objects.get(name) for name in ("payloads", "talks", "admitted", "mute")]
         if not self.probes.listens or None in found:
             return None
-        ring, talks, admitted = (one for one in found if one is not None)
-        listening = Listening(Payloads(ring, talks, admitted), self.settings.most_cpu_percent)
+        ring, talks, admitted, mute = (one for one in found if one is not None)
+        listening = Listening(Payloads(ring, talks, admitted, mute), self.settings.most_cpu_percent)
         self._ring.watch(ring.fd, edge=True)
         return listening
 
