@@ -28,6 +28,7 @@ class Packet:
     tcp: bool = True
     server_is_local: bool = True
     captured: int = CAPTURED
+    secured: bool = False
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Connection:
     opener: int | None = None
     from_start: bool = True
     captured: int = CAPTURED
+    secured: bool = False
     next: dict[bool, int] = field(default_factory=lambda: {True: 1000, False: 0xFFFFFF00})
     clock: int = 1_000_000_000
 
@@ -48,7 +50,7 @@ class Connection:
         opener = self.opener if self.opener is not None else REMOTE if self.server_is_local else LOCAL
         packet = Packet(
             self.key, from_client, self.next[from_client], self.next[not from_client], data, self.clock, opener,
-            self.from_start, self.tcp, self.server_is_local, self.captured,
+            self.from_start, self.tcp, self.server_is_local, self.captured, self.secured,
         )  # fmt: skip
         self.next[from_client] = (self.next[from_client] + len(data)) & 0xFFFFFFFF
         return packet
@@ -79,6 +81,7 @@ def segments(packets: list[Packet], behind: int = 10) -> Segments:
         np.array([packet.from_client != packet.server_is_local for packet in packets], np.bool_),
         np.array([packet.opener for packet in packets], np.uint8),
         np.array([packet.from_start for packet in packets], np.bool_),
+        np.array([packet.secured for packet in packets], np.bool_),
         np.array([packet.tcp for packet in packets], np.bool_),
         np.array([packet.sequence for packet in packets], np.uint32),
         np.array([packet.acknowledged for packet in packets], np.uint32),

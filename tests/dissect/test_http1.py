@@ -41,6 +41,12 @@ def test_an_exchange_has_what_was_asked_and_what_came_of_it() -> None:
     assert listener.told[0][:2] == (7, True)
 
 
+def test_what_was_handed_to_tls_has_its_own_kind_of_url() -> None:
+    wire, listener = Connection(7, secured=True), Listener()
+    [told] = listener.hear([wire.client(get("/cart")), wire.server(answer(200))])
+    assert (told.secured, told.url) == (True, "https://shop.test/cart")
+
+
 def test_a_connection_is_used_again_and_again_and_many_at_once_in_any_batches() -> None:
     wires = [Connection(key + 1) for key in range(20)]
     packets = []

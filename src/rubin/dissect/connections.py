@@ -20,6 +20,7 @@ STATE = np.dtype(
         ("doubtful", "?"),  # and packets were missing: what belongs together is not certain
         ("is_sure", "?"),  # HTTP/1: whether `sure` is
         ("sure", "<u4"),  # the number of the byte behind the last answer whose request is known
+        ("secured", "?"),  # what is said there was handed to TLS
         ("looked", "u1"),  # packets that were looked at without a decision
         ("known", "?", (2,)),  # whether `end` is, by direction: remote's words, then the local side's
         ("end", "<u4", (2,)),  # the number of the byte behind the last message
@@ -51,7 +52,7 @@ class Connections:
             self.facts = np.zeros(len(self.state), segments.facts.dtype)
         elif len(self.facts) < len(self.state):
             self.facts = _grown(self.facts, len(self.state))
-        self.state["seen_ns"][found] = segments.time_ns
+        self.state["seen_ns"][found], self.state["secured"][found] = segments.time_ns, segments.secured
         self.facts[found] = segments.facts
         return found
 

@@ -35,6 +35,7 @@ class Segments:
     out: Mask  # the local side says it
     opener: U8  # UNKNOWN, LOCAL or REMOTE
     from_start: Mask  # the connection was seen from its start
+    secured: Mask  # it was handed to TLS, or came out of it
     tcp: Mask
     sequence: U32  # TCP: the number of the first byte
     acknowledged: U32  # TCP: what the speaker has heard

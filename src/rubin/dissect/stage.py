@@ -159,7 +159,7 @@ class Stage:
         before_ns = now_ns - _PATIENCE_NS
         found = self.turns.unanswered(before_ns, self.connections, messages)
         found += self.datagrams.unanswered(before_ns, messages)
-        found += self.talks.unanswered(now_ns - 5 * _PATIENCE_NS, messages)
+        found += self.talks.unanswered(now_ns - 5 * _PATIENCE_NS, self.connections.state, messages)
         told = self._told(found)
         moved = self.connections.forget(now_ns - _SILENCE_NS)
         self.turns.forget(now_ns - _FORGET_NS, moved)

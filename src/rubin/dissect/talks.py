@@ -124,7 +124,7 @@ class Talks:
             if talk.conversation.over:
                 self._talks.pop(connection, None)
                 state["kind"][connection] = NOTHING
-        return _found(said, messages)
+        return _found(said, state, messages)
 
     def _guarded(self, connection: int, exchanges: Iterable[Exchange]) -> list[Exchange]:
         """A dissector that raises is read no more: one broken protocol must not cost the others."""
@@ -135,31 +135,31 @@ class Talks:
             self._talks.pop(connection, None)
             return []
 
-    def unanswered(self, before_ns: int, messages: Messages) -> list[Found]:
+    def unanswered(self, before_ns: int, state: Array, messages: Messages) -> list[Found]:
         """Requests from before then, each told once."""
         said = [
             (connection, one)
             for connection, talk in list(self._talks.items())
             for one in self._guarded(connection, talk.conversation.unanswered(before_ns))
         ]
-        return _found(said, messages)
+        return _found(said, state, messages)
 
     def forget(self, moved: I64) -> None:
         """Follow connections to their new numbers; those that went are gone."""
         self._talks = {int(moved[old]): talk for old, talk in self._talks.items() if moved[old] >= 0}
 
 
-def _found(said: list[tuple[int, Exchange]], messages: Messages) -> list[Found]:
+def _found(said: list[tuple[int, Exchange]], state: Array, messages: Messages) -> list[Found]:
     if not said:
         return []
     connection = np.array([connection for connection, _ in said], np.int64)
     time_ns = np.array([one.answered_ns or one.started_ns for _, one in said], np.int64)
     answered = np.array([one.answered_ns > 0 for _, one in said], np.bool_)
-    codes = np.array([messages.code(_message(one)) for _, one in said], np.uint32)
+    codes = messages.codes(_message(one, bool(state["secured"][number])) for number, one in said)
     return [Found(connection, time_ns, answered, codes)]
 
 
-def _message(said: Exchange) -> Message:
+def _message(said: Exchange, secured: bool) -> Message:
     kind = MessageType.REQUEST
     if said.answered_ns:
         kind = MessageType.EXCHANGE if said.started_ns else MessageType.RESPONSE
@@ -179,6 +179,7 @@ def _message(said: Exchange) -> Message:
         trace_id=said.trace_id,
         attributes=said.attributes,
         dns=said.dns,
+        secured=secured,
     )
 
 

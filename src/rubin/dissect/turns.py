@@ -69,6 +69,7 @@ class Turns:
         at = segments.start[requests.packet] + requests.offset
         row = np.zeros(len(at), ROW)
         row["protocol"], row["type"] = _HTTP, MessageType.REQUEST
+        row["secured"] = segments.secured[requests.packet]
         row["method"], row["version"] = methods[heads.method], versions[heads.minor]
         target = at + heads.target
         size = heads.target_size if self._whole_targets else http1.queries(segments.data, target, heads.target_size)

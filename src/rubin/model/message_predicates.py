@@ -79,9 +79,11 @@ def urls(test: Callable[[str], bool]) -> Said:
     """HTTP messages whose URL passes."""
 
     def judge(messages: Messages, told: Array) -> Mask:
-        def passes(pair: int) -> bool:
-            return test(url(messages.texts[pair >> 32], messages.texts[pair & 0xFFFFFFFF]))
+        def passes(place: int) -> bool:
+            texts = messages.texts
+            return test(url(texts[place >> 32 & 0x7FFFFFFF], texts[place & 0xFFFFFFFF], bool(place >> 63)))
 
-        return each(told["authority"].astype(np.uint64) << np.uint64(32) | told["target"], passes)
+        places = told["authority"].astype(np.uint64) << np.uint64(32) | told["target"]
+        return each(places | told["secured"].astype(np.uint64) << np.uint64(63), passes)
 
     return http(judge)

@@ -50,7 +50,7 @@ ROW = np.dtype(
         ("protocol", "u1"),
         ("type", "u1"),  # MessageType
         ("failed", "u1"),  # 1: the answer is an error in the protocol's own sense
-        ("pad", "u1"),
+        ("secured", "u1"),  # 1: it was handed to TLS, or came out of it
         ("method", "<u4"),  # codes of `texts`, as those that follow
         ("authority", "<u4"),
         ("target", "<u4"),
@@ -62,7 +62,7 @@ ROW = np.dtype(
     ]
 )
 TEXTS = ("method", "authority", "target", "version", "error", "trace_id")
-_NUMBERS = ("latency_ns", "request_bytes", "response_bytes", "status", "protocol", "type", "failed")
+_NUMBERS = ("latency_ns", "request_bytes", "response_bytes", "status", "protocol", "type", "failed", "secured")
 _OF_ANSWER = ("latency_ns", "response_bytes", "status", "failed", "error")
 _TYPES = tuple(MessageType)
 _MOST_BYTES = 0xFFFFFFFF
@@ -90,7 +90,7 @@ class Message:
     """One row. What each field means to a protocol stands at its dissector.
 
     `target` is what is asked for: a path, a query, a topic; with an `authority` (HTTP's host) the two make a URL.
-    `attributes` are the protocol's own, of HTTP the headers. `dns` is there where the protocol is "dns".
+    `attributes` are the protocol's own, of HTTP the headers. `secured`: it was read where it is handed to TLS. `dns` is there where the protocol is "dns".
     Of gRPC `status` is HTTP's; the call's is the attribute `grpc-status`, and `error` its name.
     """
 
@@ -109,11 +109,12 @@ class Message:
     trace_id: str = ""
     attributes: Attributes = ()
     dns: DNS | None = None
+    secured: bool = False
 
     @property
     def url(self) -> str:
         """As Hubble has it in `http.url`: whole where the host is known, else what was asked for."""
-        return url(self.authority, self.target)
+        return url(self.authority, self.target, self.secured)
 
 
 class Messages:
@@ -153,8 +154,8 @@ class Messages:
 
     def _message(
         self, method: str, authority: str, target: str, version: str, error: str, trace_id: str, latency_ns: int,
-        request_bytes: int, response_bytes: int, status: int, protocol: int, kind: int, failed: int, attributes: int,
-        dns: int, asked: bool,
+        request_bytes: int, response_bytes: int, status: int, protocol: int, kind: int, failed: int, secured: int,
+        attributes: int, dns: int, asked: bool,
     ) -> Message:  # fmt: skip
         name, told = PROTOCOLS[protocol], None
         if name == "dns":
@@ -162,7 +163,7 @@ class Messages:
             told = replace(told, ips=(), ttl=0, cnames=(), rcode=0, rrtypes=()) if asked else told
         return Message(
             _TYPES[kind], name, method, authority, target, version, status, bool(failed), error, latency_ns,
-            request_bytes, response_bytes, trace_id, self.attributes[attributes], told,
+            request_bytes, response_bytes, trace_id, self.attributes[attributes], told, bool(secured),
         )  # fmt: skip
 
     def code(self, row: Message) -> int:
@@ -174,7 +175,9 @@ class Messages:
         told = list(rows)
         new = [row for row in told if row != _NOTHING]
         columns: dict[str, Any] = {name: self.texts.codes_of(getattr(row, name) for row in new) for name in TEXTS}
-        columns |= {name: [getattr(row, name) for row in new] for name in ("type", "failed", "latency_ns", "status")}
+        columns |= {
+            name: [getattr(row, name) for row in new] for name in ("type", "failed", "secured", "latency_ns", "status")
+        }
         for name in ("request_bytes", "response_bytes"):
             columns[name] = [min(getattr(row, name), _MOST_BYTES) for row in new]
         columns["protocol"] = [NUMBERS[row.protocol] for row in new]
@@ -245,9 +248,9 @@ class Messages:
 _NOTHING = Message()
 
 
-def url(authority: str, target: str) -> str:
+def url(authority: str, target: str, secured: bool = False) -> str:
     """What was asked for, with the host where it is known."""
-    return f"http://{authority}{target}" if authority else target
+    return f"http{'s' if secured else ''}://{authority}{target}" if authority else target
 
 
 def _moved(codes: Codes, source: Table[_Row], target: Table[_Row]) -> Codes:

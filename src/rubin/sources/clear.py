@@ -42,6 +42,7 @@ class Clear:
         self._processes: dict[int, _Process] = {}
         self._known: dict[_File, Identity | None] = {}  # None: no library, or one that cannot be attached to
         self._paths: dict[Identity, str] = {}  # of those that are attached
+        self._shown: dict[Identity, str] = {}
         self._unused_s: dict[Identity, float] = {}
         self.refused: dict[str, str] = {}
         self._refusals = self._failures = 0
@@ -118,6 +119,7 @@ class Clear:
             if not _is_special(file.path):
                 self._refuse(file.path, os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error))
             return None
+        self._shown[key] = file.path if path == file.path else f"{file.path} of process {pid}"
         self._paths[key] = path
         if functions.dear:
             self._note(file.path, f"read, but at a high cost: {', '.join(functions.dear)} cannot be emulated")
@@ -147,7 +149,7 @@ class Clear:
         if not over:
             return
         for key in over:
-            del self._paths[key]
+            del self._paths[key], self._shown[key]
             self._unused_s.pop(key, None)
         self._known = {name: key for name, key in self._known.items() if key not in over}
         for process in self._processes.values():
@@ -172,8 +174,8 @@ class Clear:
 
     @property
     def attached(self) -> list[str]:
-        """Where libraries are attached to."""
-        return [f"{uprobes.OBJECT} at {path}" for path in list(self._paths.values())]
+        """Where libraries are attached to; of what we have not got ourselves, by which process."""
+        return [f"{uprobes.OBJECT} at {shown}" for shown in list(self._shown.values())]
 
     @property
     def looked(self) -> int:

@@ -79,6 +79,7 @@ def _segments(data: U8, packets: Packets, columns: dict[str, Array]) -> Segments
         forward,
         np.full(len(rows), UNKNOWN, np.uint8),
         np.zeros(len(rows), np.bool_),
+        np.zeros(len(rows), np.bool_),
         tcp,
         np.where(tcp, _number(data, at + 4), 0).astype(np.uint32),
         np.where(tcp, _number(data, at + 8), 0).astype(np.uint32),

@@ -164,6 +164,7 @@ def _of(records: Records, data: U8, start: I64, captured: I64) -> Segments:
         (flags & payloads.OUT) != 0,
         opener,
         (flags & payloads.FROM_START) != 0,
+        (flags & payloads.CLEAR) != 0,
         records["protocol"] == Protocol.TCP,
         np.array(records["sequence"]),
         np.array(records["acknowledged"]),

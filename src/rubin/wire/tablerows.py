@@ -128,7 +128,7 @@ def _protocol(value: Any) -> str:
     return value if _text(value) in NUMBERS else ""  # a newer server knows more
 
 
-def _failed(value: Any) -> bool:
+def _yes(value: Any) -> bool:
     if type(value) is not bool:
         raise TypeError("true or false")
     return value
@@ -173,8 +173,8 @@ def _contents(value: Any) -> Contents:
 
 
 _MESSAGE: tuple[Callable[[Any], Any], ...] = (
-    _number(0, len(MessageType)), _protocol, _text, _text, _text, _text, _i32, _failed, _text, _u64, _u32, _u32, _text,
-    _attributes, lambda value: None if value is None else _dns(value),
+    _number(0, len(MessageType)), _protocol, _text, _text, _text, _text, _i32, _yes, _text, _u64, _u32, _u32, _text,
+    _attributes, lambda value: None if value is None else _dns(value), _yes,
 )  # fmt: skip
 _FROM: dict[str, Callable[[Any], Any]] = {
     "strings": _text, "endpoints": _endpoint, "processes": _process, "links": _link, "contents": _contents,

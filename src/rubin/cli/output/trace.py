@@ -66,7 +66,7 @@ def _head(one: Exchange, paint: Palette) -> str:
     """`http GET http://shop/pay  500 in 4 ms`."""
     target = one.get("target", "")
     if one["protocol"] in _HTTP:
-        target = url(one.get("authority", ""), target)
+        target = url(one.get("authority", ""), target, bool(one.get("secured")))
     asked = clean(request(one.get("method", ""), target))
     return f"{one['protocol']} {asked}  {_outcome(one, paint)}"
 
