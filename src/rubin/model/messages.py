@@ -90,8 +90,8 @@ class Message:
     """One row. What each field means to a protocol stands at its dissector.
 
     `target` is what is asked for: a path, a query, a topic; with an `authority` (HTTP's host) the two make a URL.
-    `attributes` are the protocol's own, of HTTP the headers. `secured`: it was read where it is handed to TLS. `dns` is there where the protocol is "dns".
-    Of gRPC `status` is HTTP's; the call's is the attribute `grpc-status`, and `error` its name.
+    `attributes` are the protocol's own, of HTTP the headers. `dns` is there where the protocol is "dns". Of gRPC
+    `status` is HTTP's and `error` the name of its own. `secured`: it was read where it is handed to TLS.
     """
 
     type: int = 0
