@@ -7,7 +7,7 @@
  * until that object speaks. A write tells nothing there: what it makes is sent later. What cannot be told is
  * counted, never guessed.
  *
- * User space attaches the first four programs (uprobe_multi), with a cookie for each function: */
+ * User space attaches the programs at functions (uprobe_multi): those that read or write with a cookie each. */
 #include "types.h"
 
 #include <linux/ptrace.h>

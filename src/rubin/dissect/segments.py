@@ -1,6 +1,6 @@
 """What is said on connections, packet by packet, wherever it comes from: a kernel or a capture file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,11 +45,17 @@ class Segments:
         return len(self.start)
 
     def take(self, rows: I64) -> "Segments":
-        """These rows; the data stay where they are."""
+        """These rows, in this order; the data stay where they are."""
+        if len(rows) == len(self) and len(rows) and rows[0] == 0 and (np.diff(rows) == 1).all():
+            return self
         return Segments(
             self.data,
             *(getattr(self, name)[rows] for name in self.__slots__ if name != "data"),
         )
+
+    def without_facts(self) -> "Segments":
+        """The same, lighter: who needs them has taken them over."""
+        return replace(self, facts=np.zeros(len(self), "V0"))
 
     def bytes(self, row: int) -> bytes:
         """What is there of one packet, copied."""

@@ -55,7 +55,7 @@ class Stage:
         """What these packets say; texts and contents go into `messages`."""
         if not len(segments):
             return self._told([])
-        number = self.connections.numbers(segments)
+        number, segments = self.connections.numbers(segments), segments.without_facts()
         state = self.connections.state
         found: list[Found] = []
         datagrams = np.flatnonzero(~segments.tcp)

@@ -203,10 +203,15 @@ class _Found:
     def _first_line(self) -> I64:
         """The size of each first line without what ends it; 0: its end is not there."""
         rows = np.arange(len(self._base))
-        first = np.searchsorted(self._ends, self._base)
-        there = np.flatnonzero(first < len(self._ends))
         size = np.zeros(len(rows), np.int64)
-        size[there] = self._ends[first[there]] - self._base[there]
+        row = self._ends // self._width
+        first = np.flatnonzero(np.diff(row, prepend=-1))
+        size[row[first]] = self._ends[first] - self._base[row[first]]
+        late = np.flatnonzero(self._base > rows * self._width)  # another's bytes lie before them
+        following = np.searchsorted(self._ends, self._base[late])
+        there = following < len(self._ends)
+        size[late] = 0
+        size[late[there]] = self._ends[following[there]] - self._base[late[there]]
         size[size >= self._have] = 0
         size -= (size > 0) & (self._byte(rows, np.maximum(size - 1, 0)) == 13)
         return size
@@ -220,14 +225,14 @@ class _Found:
         size[row[good]] = place[good] + 3  # from the last to the first, which stays
         return size
 
-    def _named(self, first: tuple[np.uint64, np.uint64], *more: tuple[np.uint64, np.uint64]) -> tuple[I64, I64]:
-        """Fields that begin with this name: whose they are, and where they begin."""
+    def _named(self, first: tuple[np.uint64, np.uint64], *more: tuple[np.uint64, np.uint64]) -> tuple[I64, I64, I64]:
+        """Fields that begin with this name: whose they are, where they begin, and the newlines before them."""
         chosen = np.flatnonzero((self._following & first[1]) == first[0])
         for part, (word, mask) in enumerate(more, 1):
             chosen = chosen[((self._word[self._ends[chosen] + 1 + 8 * part] | _LOWER) & mask) == word]
         row, place = self._row(chosen)
         good = (place >= 0) & (place < np.where(self.size[row] > 0, self.size[row], self._have[row]))
-        return row[good], place[good] + 1
+        return row[good], place[good] + 1, chosen[good]
 
     def _value(self, row: I64, place: I64) -> I64:
         """Where a value begins: behind at most two blanks."""
@@ -235,36 +240,34 @@ class _Found:
             place = place + (self._byte(row, np.minimum(place, self._have[row])) == 32)
         return place
 
-    def _end_of_line(self, row: I64, place: I64) -> I64:
-        """Where the line ends in which this place is; 0: its end is not there."""
-        following = np.searchsorted(self._ends, self._base[row] + place)
-        end = np.where(following < len(self._ends), self._ends[np.minimum(following, len(self._ends) - 1)], 1 << 40)
-        end -= self._base[row]
-        end[end >= self._have[row]] = 0
+    def _end_of_line(self, row: I64, newline: I64) -> I64:
+        """Where the line behind this newline ends; 0: its end is not there."""
+        end = self._ends[np.minimum(newline + 1, len(self._ends) - 1)] - self._base[row]
+        end = np.where((newline + 1 < len(self._ends)) & (end < self._have[row]), end, 0)
         found: I64 = end - ((end > 0) & (self._byte(row, np.maximum(end - 1, 0)) == 13))
         return found
 
     def content(self) -> I64:
         """What follows the head, as in `Heads`."""
         found = np.full(len(self._base), ABSENT, np.int64)
-        row, place = self._named(_CONTENT, _LENGTH)
+        row, place, _ = self._named(_CONTENT, _LENGTH)
         found[row] = self._numbers(row, self._value(row, place + 15))
-        row, _ = self._named(_TRANSFER, _ENCODING)
+        row, _, _ = self._named(_TRANSFER, _ENCODING)
         found[row] = ENDLESS
         return found
 
     def host(self) -> tuple[I64, I64]:
         """Where the value of the field Host is, and its size."""
         at, size = np.zeros(len(self._base), np.int64), np.zeros(len(self._base), np.int64)
-        row, place = self._named(_HOST)
+        row, place, newline = self._named(_HOST)
         value = self._value(row, place + 5)
-        at[row], size[row] = value, np.maximum(self._end_of_line(row, place) - value, 0)
+        at[row], size[row] = value, np.maximum(self._end_of_line(row, newline) - value, 0)
         return at, size
 
     def trace(self) -> I64:
         """Where the digits of the trace are in the field traceparent, which is whole; 0: there is none."""
         at = np.zeros(len(self._base), np.int64)
-        row, place = self._named(_TRACEPARENT, _PARENT)
+        row, place, _ = self._named(_TRACEPARENT, _PARENT)
         value = self._value(row, place + 12)
         whole = value + 55 <= self._have[row]
         at[row[whole]] = value[whole] + 3
