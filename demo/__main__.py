@@ -1,25 +1,30 @@
-"""`./dev demo [--once] [--seconds N]`: the article's hands-on part, and a host without Kubernetes, on real traffic."""
+"""`./dev demo [--once] [--seconds N]`: the article's hands-on part, a host without Kubernetes and a shop under load."""
 
 import argparse
 import os
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from demo import agent, flows, guard, host, place, pods, prometheus, world
-from demo.scenarios import SCENARIOS, WITHOUT_KUBERNETES
+from demo.scenarios import SCENARIOS, SHOP, WITHOUT_KUBERNETES, Scenario
+from demo.shop import servers
+from demo.shop.servers import Shop
 from rubin.errors import RubinError
 
 RUBIN = str(Path(sys.executable).with_name("rubin"))
-ONCE_S = 60.0  # enough for a busy machine; a quiet one needs about ten
+ONCE_S = 90.0  # enough for a busy machine; a quiet one needs about ten
 ANSWERS_EVERY_S = 15.0
 LINES_ONCE = 3
 
+Answers = dict[str, dict[str, float]]
+
 
 def main(arguments: list[str]) -> int:
-    """0 when all four questions have rates above zero, and all was seen that goes on without Kubernetes."""
+    """0 when all four questions have rates above zero, and all was seen that goes on elsewhere."""
     options = _parse(arguments)
     signal.signal(signal.SIGTERM, _end)
     lock = place.hold()
@@ -48,7 +53,64 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+@dataclass(frozen=True)
+class _Watched:
+    """Who runs, and what has been seen of it."""
+
+    observer: agent.Agent
+    asked: prometheus.Prometheus
+    seen: flows.Flows
+    shop: Shop | None
+
+    def check(self) -> None:
+        """Raises RubinError where somebody has ended who should not."""
+        self.observer.check()
+        if self.shop:
+            self.shop.check()
+
+    def answers(self) -> Answers:
+        """Prometheus's, now."""
+        return {scenario.title: self.asked.rates(scenario.query) for scenario in SCENARIOS}
+
+    def is_all(self, answers: Answers) -> bool:
+        """True when every scenario has been seen."""
+        answered = all(max(rates.values(), default=0.0) > 0 for rates in answers.values())
+        return answered and all(self.seen.counts[scenario.title] for scenario in self.others)
+
+    @property
+    def others(self) -> tuple[Scenario, ...]:
+        """The scenarios that Prometheus is not asked about."""
+        return (*WITHOUT_KUBERNETES, *(SHOP if self.shop else ()))
+
+
 def _show(options: argparse.Namespace) -> int:
+    watched = _start(LINES_ONCE if options.once else None)
+    _say("the flows of all these, as they come" + ("" if options.once else "; Ctrl-C ends the demo"))
+    is_over = False
+    try:
+        try:
+            _watch(options, watched)
+            is_over = True
+        except KeyboardInterrupt:
+            pass
+        watched.seen.end()
+        answers = watched.answers()
+        _print(answers, watched)
+        if watched.shop:
+            watched.shop.top(RUBIN, watched.observer.server)
+    finally:
+        watched.observer.end()
+    return 0 if not is_over or watched.is_all(answers) else 1
+
+
+def _start(lines: int | None) -> _Watched:
+    """All three acts; who takes longest to start comes first, and whom the agent must not miss comes last."""
+    shop = None
+    if absent := servers.lacks():
+        _say(f"without the shop: this machine lacks {', '.join(absent)} (Debian's names)")
+    else:
+        _say("a shop of real servers: nginx, an application, PostgreSQL, Redis, gRPC, DNS")
+        shop = Shop()
     _say("a world of four pods, a node, a load balancer and an outside, in network namespaces of its own")
     world.build()
     pods.start()
@@ -59,61 +121,39 @@ def _show(options: argparse.Namespace) -> int:
     _say("the agent, and a Prometheus that scrapes it every second")
     observer = agent.Agent(RUBIN, metrics_address)
     observer.wait()
-    seen = flows.Flows(RUBIN, observer.server, observer.began, LINES_ONCE if options.once else None)
+    seen = flows.Flows(RUBIN, observer.server, observer.began, lines)
+    if shop:
+        shop.open()
     asked.wait()
-    _say("the flows of these seven, as they come" + ("" if options.once else "; Ctrl-C ends the demo"))
-    try:
-        answers = _watch(options, observer, asked, seen)
-    except KeyboardInterrupt:
-        _print(_answers(asked), seen)
-        return 0
-    finally:
-        observer.end()
-    _print(answers, seen)
-    return 0 if _is_all(answers, seen) else 1
+    return _Watched(observer, asked, seen, shop)
 
 
-Answers = dict[str, dict[str, float]]
-
-
-def _watch(
-    options: argparse.Namespace, observer: agent.Agent, asked: prometheus.Prometheus, seen: flows.Flows
-) -> Answers:
-    """The answers at the end: when all are there (--once), or when the time is over."""
+def _watch(options: argparse.Namespace, watched: _Watched) -> None:
+    """Until all has been seen (--once), or the time is over."""
     begin = shown = time.monotonic()
     limit = options.seconds or (ONCE_S if options.once else float("inf"))
     while time.monotonic() - begin < limit:
         time.sleep(0.5)
-        observer.check()
-        answers = _answers(asked)
-        if options.once and _is_all(answers, seen):
-            return answers
+        watched.check()
+        answers = watched.answers()
+        if options.once and watched.is_all(answers):
+            return
         if not options.once and time.monotonic() - shown >= ANSWERS_EVERY_S:
             shown = time.monotonic()
-            _print(answers, seen)
-    return _answers(asked)
+            _print(answers, watched)
 
 
-def _answers(asked: prometheus.Prometheus) -> Answers:
-    return {scenario.title: asked.rates(scenario.query) for scenario in SCENARIOS}
-
-
-def _is_all(answers: Answers, seen: flows.Flows) -> bool:
-    answered = all(max(rates.values(), default=0.0) > 0 for rates in answers.values())
-    return answered and all(seen.counts[scenario.title] for scenario in WITHOUT_KUBERNETES)
-
-
-def _print(answers: Answers, seen: flows.Flows) -> None:
+def _print(answers: Answers, watched: _Watched) -> None:
     """One line a scenario: the rate and the labels it has, or how many flows there were and between whom."""
     print()
     for title, rates in answers.items():
         for labels, rate in rates.items() or (("no answer yet", 0.0),):
             print(f"{title:<24}{rate:8.2f} flows/s   {labels}")
-    for scenario in WITHOUT_KUBERNETES:
+    for scenario in watched.others:
         ends = f"{scenario.sources[0]} -> {scenario.destinations[0]}"
-        print(f"{scenario.title:<24}{seen.counts[scenario.title]:8d} flows     {ends}")
-    if seen.first_flow_s is not None:
-        print(f"{'first_flow_s':<24}{seen.first_flow_s:8.2f}")
+        print(f"{scenario.title:<24}{watched.seen.counts[scenario.title]:8d} flows     {ends}")
+    if watched.seen.first_flow_s is not None:
+        print(f"{'first_flow_s':<24}{watched.seen.first_flow_s:8.2f}")
     print(flush=True)
 
 

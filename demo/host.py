@@ -6,7 +6,7 @@ curl ──> web                         a process, and a container that serves 
 """
 
 from demo import containers
-from demo.pods import nginx
+from demo.pods import nginx, saying
 from demo.processes import start as start_process
 from demo.prometheus import free_port
 
@@ -16,6 +16,6 @@ CURL = "while true; do curl -s -o /dev/null -m 5 http://127.0.0.1:{}/passwd; sle
 def start() -> None:
     """All of it, on addresses that only this machine has."""
     orders_port, web_port = free_port(), free_port()
-    start_process("orders.scope", nginx("orders", f"127.0.0.1:{orders_port}", "no orders"))
+    start_process("orders.scope", nginx("orders", saying("no orders", f"127.0.0.1:{orders_port}")))
     containers.start(web_port, orders_port)
     start_process("shell", ["sh", "-c", CURL.format(web_port)])

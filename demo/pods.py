@@ -17,9 +17,10 @@ http {{
     access_log off;
     client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
     uwsgi_temp_path {folder}; scgi_temp_path {folder};
-    server {{ listen {listens}; location / {{ default_type text/plain; return 200 "{text}\\n"; }} }}
+    {servers}
 }}
 """
+SERVER = 'server {{ listen {listens}; location / {{ default_type text/plain; return 200 "{text}\\n"; }} }}'
 
 
 def start() -> None:
@@ -46,15 +47,20 @@ def start() -> None:
 
 
 def _nginx(pod: world.Pod, port: int, text: str) -> None:
-    start_in(pod.namespace, pod.dns, nginx(pod.name, str(port), text))
+    start_in(pod.namespace, pod.dns, nginx(pod.name, saying(text, str(port))))
 
 
-def nginx(name: str, listens: str, text: str) -> list[str]:
-    """The command of an nginx that answers all with `text`."""
+def saying(text: str, listens: str) -> str:
+    """An nginx's server that answers all with `text`."""
+    return SERVER.format(listens=listens, text=text)
+
+
+def nginx(name: str, servers: str) -> list[str]:
+    """The command of an nginx with these servers."""
     folder = FOLDER / name
     folder.mkdir()
     settings = folder / "nginx.conf"
-    settings.write_text(NGINX.format(folder=folder, listens=listens, text=text))
+    settings.write_text(NGINX.format(folder=folder, servers=servers))
     return ["nginx", "-e", "stderr", "-c", str(settings)]
 
 

@@ -1,5 +1,5 @@
-"""The article's four scenarios and three without Kubernetes: what they are called, the question that shows each of
-the first, the lines that belong to it.
+"""The article's four scenarios, three without Kubernetes and what is said in a shop: what they are called, the question
+that shows each of the first, the lines that belong to it.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,24 @@ POD_A, POD_B = "default/deployment-a", "default/deployment-b"
 
 @dataclass(frozen=True)
 class Scenario:
-    """`sources` and `destinations`: how a line of `rubin observe` begins to name the two ends. `query`: PromQL."""
+    """`sources` and `destinations`: how a line of `rubin observe` begins to name the two ends. `query`: PromQL.
+    `protocols`: whose requests and responses belong here; (): packets and whatever else.
+    """
 
     title: str
     query: str = ""
     sources: tuple[str, ...] = ANYONE
     destinations: tuple[str, ...] = ANYONE
+    protocols: tuple[str, ...] = ()
 
-    def has(self, source: str, destination: str) -> bool:
-        """True when a flow between these two ends belongs here."""
+    def has(self, source: str, destination: str, kind: str) -> bool:
+        """True when a flow of this kind between these two ends belongs here; a response with its request."""
+        if self.protocols:
+            protocol, _, message = kind.rpartition("-")
+            if protocol not in self.protocols:
+                return False
+            if message == "response":
+                source, destination = destination, source
         return source.startswith(self.sources) and destination.startswith(self.destinations)
 
 
@@ -60,4 +69,16 @@ WITHOUT_KUBERNETES = (
     Scenario("container to container", sources=("containerd/shop",), destinations=("containerd/stock",)),
     Scenario("container to unit", sources=("containerd/report",), destinations=("host/orders.scope",)),
     Scenario("process to container", sources=("host/curl",), destinations=("containerd/web",)),
+)
+
+SHOP = tuple(
+    Scenario(f"shop: {title}", "", (f"host/{source}.scope",), (f"host/{destination}.scope",), protocols)
+    for title, source, destination, protocols in (
+        ("http", "customers", "front", ("http",)),
+        ("https", "customers", "checkout", ("tls", "http")),  # the handshake at least; what is inside where it is told
+        ("grpc", "app", "prices", ("http",)),
+        ("sql", "app", "postgres", ("postgresql",)),
+        ("redis", "app", "redis", ("redis",)),
+        ("dns", "customers", "dns", ("dns",)),
+    )
 )

@@ -46,6 +46,11 @@ PACKAGES: dict[str, dict[str, str]] = {
         "runc": "runc",
         "busybox-static": "/usr/share/doc/busybox-static",
     },
+    "shop": {
+        "postgresql": "/usr/lib/postgresql/*/bin/postgres",
+        "redis-server": "redis-server",
+        "openssl": "openssl",
+    },
     "runtimes": {
         "containernetworking-plugins": "/usr/lib/cni/ptp",
         "podman": "podman",
@@ -68,6 +73,8 @@ SERVICES = {
     "prometheus": ("prometheus",),
     "softflowd": ("softflowd",),
     "containerd": ("containerd",),
+    "postgresql": ("postgresql",),
+    "redis-server": ("redis-server",),
     "docker.io": ("docker", "docker.socket"),
     "podman": ("podman", "podman.socket", "podman-restart"),
 }

@@ -1,13 +1,19 @@
-"""the agent on a small world of its own [--once] [--seconds N]: flows, metrics, Prometheus's answers"""
+"""the agent on a small world of its own [--once] [--seconds N]: flows, requests, metrics, Prometheus's answers"""
 
 import os
+import sys
 
-from tools.dev import environment, machine, setup
+from tools.dev import debian, environment, machine, setup
+from tools.dev.say import Stop
 
 
 def main(arguments: list[str]) -> int:
     """Becomes `python -m demo`."""
     machine.need_agent()
     setup.need("run", "world", "containers")
+    try:
+        debian.need("shop")
+    except Stop as stop:  # the demo says what it leaves out for it
+        print(stop, file=sys.stderr)
     python = str(environment.PYTHON)
     os.execv(python, [python, "-m", "demo", *arguments])
