@@ -80,9 +80,14 @@ class Ring:
         return int(self._producer[0])
 
     @property
+    def pending_bytes(self) -> int:
+        """What has been put in and not taken out."""
+        return self.producer - self.consumer
+
+    @property
     def fill(self) -> float:
         """How full the ring is, 0 to 1."""
-        return (self.producer - self.consumer) / self.bytes
+        return self.pending_bytes / self.bytes
 
     @property
     def records_read(self) -> int:

@@ -17,6 +17,9 @@ from rubin.sources.governor import Governor
 MOST_PACKETS = 4096
 """At a time: what is looked at again and again stays in the cache."""
 
+_FEW, _PATIENCE_S = 256, 0.12  # so that an exchange is told within 0.2 s
+_SECOND_S = 1.0  # for requests that wait, and the governor
+
 _SAME = (
     *("socket_cookie", "netns_cookie", "cgroup_id", "pid", "uid", "comm", "netns_inode", "ifindex"),
     *("protocol", "ip_version"),
@@ -32,12 +35,24 @@ class Listening:
         self.stage = Stage()
         self.governor = Governor(most_percent)
         self._servers = _Servers()
-        self._more = False
+        self._more, self._looked_s = False, 0.0
 
     @property
     def pending(self) -> bool:
         """Whether the last `take` left something in the ring."""
         return self._more
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether it is time to `take`.
+
+        A look costs milliseconds however little there is: a few packets wait a moment for more of them.
+        """
+        pending = self.payloads.ring.pending_bytes
+        patience_s = 0.0 if pending >= _FEW * PAYLOAD.itemsize else _PATIENCE_S if pending else _SECOND_S
+        if now_s - self._looked_s < patience_s:
+            return False
+        self._looked_s = now_s
+        return True
 
     def take(self, flows: Flows, offset_ns: int, now_ns: int) -> FlowBatch | None:
         """The next exchanges; None where there are none. `now_ns` is CLOCK_MONOTONIC."""
