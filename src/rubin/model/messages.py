@@ -248,6 +248,11 @@ class Messages:
 _NOTHING = Message()
 
 
+def request(method: str, target: str) -> str:
+    """`GET /pay`; a statement of SQL says its method itself."""
+    return target if target.upper().startswith(f"{method} ") else f"{method} {target}".strip()
+
+
 def url(authority: str, target: str, secured: bool = False) -> str:
     """What was asked for, with the host where it is known."""
     return f"http{'s' if secured else ''}://{authority}{target}" if authority else target

@@ -2,7 +2,7 @@
 
 from rubin.model import icmp
 from rubin.model.enums import EventType, FlowType, Protocol, TCPFlags
-from rubin.model.messages import DNS, Message, MessageType
+from rubin.model.messages import DNS, Message, MessageType, request
 
 _NAMES = {
     "postgresql": "PostgreSQL",
@@ -73,7 +73,7 @@ def of_message(message: Message) -> str:
             return _dns(message.dns or DNS(), message.type)
         case "":
             return ""
-    name, asked = _NAMES[message.protocol], f"{message.method} {message.target}".strip()
+    name, asked = _NAMES[message.protocol], request(message.method, message.target)
     if message.type != MessageType.RESPONSE:
         return f"{name} {asked}"
     status = str(message.status or "")

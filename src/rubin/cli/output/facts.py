@@ -73,11 +73,6 @@ def said(of: Message) -> str:
     return ", ".join(parts)
 
 
-def request(method: str, target: str) -> str:
-    """`GET /pay`; a statement of SQL says its method itself."""
-    return target if target.upper().startswith(f"{method} ") else f"{method} {target}".strip()
-
-
 def owner(of: Process) -> str:
     """`curl/1234`; "" where it is not known."""
     return f"{of.command}/{of.pid}" if of.pid else of.command

@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rubin.cli.output.facts import process, request
+from rubin.cli.output.facts import process
 from rubin.cli.output.terminal import Palette, clean
 from rubin.cli.output.units import BYTES, latency, scaled
 from rubin.cli.times import Clock
-from rubin.model.messages import url
+from rubin.model.messages import request, url
 from rubin.model.tables import Process
 
 Exchange = Mapping[str, Any]
