@@ -126,7 +126,7 @@ class Live:
                 batch = self._take(self._every_second())
                 if batch is not None:
                     yield batch
-                if self._listening is not None and self._listening.is_due(time.monotonic()):
+                if not self._closed and self._listening is not None and self._listening.is_due(time.monotonic()):
                     yield from self._said()
                 if not self._ending.is_set() and (batch is None or len(batch) < _MOST_ROWS) and not self._behind:
                     self._wait()
