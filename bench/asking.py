@@ -77,7 +77,8 @@ def dns_server(address: str, port: int) -> None:
         server.bind((address, port))
         while True:
             question, client = server.recvfrom(512)
-            rcode = int(question[question.index(b"\x02r") + 2 : question.index(b"\x02r") + 3])
+            at = question.rindex(b"\x02r") + 2
+            rcode = int(question[at : at + 1])
             record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\7" if not rcode else b""
             head = question[:2] + struct.pack("!5H", 0x8180 | rcode, 1, bool(record), 0, 0)
             server.sendto(head + question[12:] + record, client)
