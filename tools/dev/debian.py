@@ -39,6 +39,7 @@ PACKAGES: dict[str, dict[str, str]] = {
         "netcat-openbsd": "nc",
         "iptables": "iptables",
         "util-linux": "setpriv",
+        "openssl": "openssl",
     },
     "deploy": {"kubernetes-client": "kubectl", "systemd": "systemd-analyze"},
     "containers": {

@@ -37,8 +37,8 @@ def _tiers() -> list[Tier]:
             "containers", _existing("containers"), budget_s=180, root=True, packages=(*world, "containers", "runtimes")
         ),
         Tier("end_to_end", _existing("end_to_end"), budget_s=600, root=True, packages=(*world, "containers", "shop")),
-        Tier("kernel_6.1", _existing("kernel"), budget_s=1200, root=True, packages=(*world, "vm"), kernel="6.1"),
-        Tier("kernel_6.12", _existing("kernel"), budget_s=1200, root=True, packages=(*world, "vm"), kernel="6.12"),
+        Tier("kernel_6.1", _existing("kernel"), budget_s=1800, root=True, packages=(*world, "vm"), kernel="6.1"),
+        Tier("kernel_6.12", _existing("kernel"), budget_s=1800, root=True, packages=(*world, "vm"), kernel="6.12"),
     ]
 
 
