@@ -2,14 +2,14 @@
 
 import json
 
-from tests.end_to_end.test_messages import ask, shop
+from tests.end_to_end.test_messages import HEAR_ALL, ask, shop
 from tests.waiting import wait_for
 
 __all__ = ["shop"]
 
 
 def test_what_was_asked_is_put_together_and_told_in_full(start, shop):
-    agent = start().wait_until_it_observes()
+    agent = start(flags=HEAR_ALL).wait_until_it_observes()
     ask(shop, "/items/1", "/items/2", "/missing", "/items/3")
 
     def top(*flags):
@@ -35,7 +35,7 @@ def test_what_was_asked_is_put_together_and_told_in_full(start, shop):
 
 
 def test_what_both_ends_saw_is_one_request(start, pair):
-    agent = start().wait_until_it_observes()
+    agent = start(flags=HEAR_ALL).wait_until_it_observes()
     pair.fetch()
 
     def both():

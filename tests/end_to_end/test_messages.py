@@ -10,6 +10,7 @@ import pytest
 
 from tests.waiting import wait_for
 
+HEAR_ALL = ["--messages-cpu-percent", "100"]  # whatever else the machine does
 _SERVER = """
 import http.server, sys
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -51,7 +52,7 @@ def ask(port: int, *paths: str) -> None:
 
 
 def test_requests_and_answers_are_told_with_status_latency_and_owner(start, shop):
-    agent = start().wait_until_it_observes()
+    agent = start(flags=HEAR_ALL).wait_until_it_observes()
     ask(shop, "/items/1?token=hidden", "/missing", "/items/2")
 
     def said():
@@ -79,7 +80,7 @@ def test_requests_and_answers_are_told_with_status_latency_and_owner(start, shop
 
 
 def test_they_are_in_the_metrics(start, shop):
-    agent = start(flags=["--metrics", "httpV2 flow dns"]).wait_until_it_observes()
+    agent = start(flags=[*HEAR_ALL, "--metrics", "httpV2 flow dns"]).wait_until_it_observes()
     ask(shop, "/a", "/b", "/missing")
 
     def page():
@@ -92,7 +93,7 @@ def test_they_are_in_the_metrics(start, shop):
 
 
 def test_names_asked_of_the_dns_are_told(start):
-    agent = start().wait_until_it_observes()
+    agent = start(flags=HEAR_ALL).wait_until_it_observes()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]

@@ -339,6 +339,9 @@ def test_an_overlay_of_a_file_is_that_file(ear: Ear, folder: Path, tmp_path: Pat
         place.mkdir()
     shutil.copy(libssl(), lower)
     script = f"mount -t overlay overlay -o lowerdir={lower},upperdir={upper},workdir={work} {merged}"
+    tried = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"this kernel mounts no overlay there: {tried.stderr.strip()}")
     below = running(["env", f"LD_LIBRARY_PATH={lower}", *tls("serve", folder, "127.0.0.1", 0)])
     with below as (below_port, _), in_own_mounts(script, merged, folder) as (above_port, _):
         ear.follows(str(tmp_path))

@@ -29,5 +29,12 @@ def test_without_a_limit_everything_is_heard() -> None:
 def test_it_looks_once_a_second() -> None:
     governor = Governor(10, processors=1)
     assert not governor.judge(governor._wall_s + 0.5, governor._used_s + 100)
-    assert governor.judge(governor._wall_s + 1.5, governor._used_s + 100)
+    assert not governor.judge(governor._wall_s + 1.5, governor._used_s + 100)
+    assert governor.share == 1.0  # one second may be a burst
+
+
+def test_two_seconds_in_a_row_are_no_burst() -> None:
+    governor = Governor(10, processors=1)
+    governor.judge(governor._wall_s + 1, governor._used_s + 100)
+    assert governor.judge(governor._wall_s + 1, governor._used_s + 100)
     assert governor.share == 1 / 256

@@ -19,7 +19,7 @@ class Governor:
         """`most_percent` of all processors, for the whole process; 100: no limit."""
         count = processors or len(os.sched_getaffinity(0))
         self._most = most_percent / 100 * count if most_percent < 100 else float("inf")
-        self.share = 1.0
+        self.share, self._over = 1.0, False
         self._wall_s, self._used_s = time.monotonic(), time.process_time()
 
     def step(self) -> bool:
@@ -33,8 +33,11 @@ class Governor:
             return False
         used = (used_s - self._used_s) / passed
         self._wall_s, self._used_s = wall_s, used_s
-        before = self.share
-        if used > self._most:
+        before, was_over = self.share, self._over
+        self._over = used > self._most
+        if self._over and not was_over:
+            return False  # a burst, such as the start: the next second tells
+        if self._over:
             self.share = max(before * self._most / used, _LEAST)
         elif used < _COMFORT * self._most:
             self.share = min(before * _RECOVERY, 1.0)
