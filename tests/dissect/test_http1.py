@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rubin.dissect.conversation import Dissector, Exchange, Piece, Speaker
 from rubin.dissect.stage import ENOUGH, NEVER, Stage
 from rubin.model.messages import Message, Messages, MessageType
 from tests.dissect.said import Connection, Listener, Packet, answer, get
@@ -266,3 +267,35 @@ def test_memory_is_bounded_whoever_asks_without_being_answered() -> None:
         listener.hear([wire.client(get(f"/{turn}/{number}")) for number in range(50)])
     assert len(stage.turns.waiting) == 100
     assert stage.lost == 400
+
+
+class Broken:
+    """A dissector that claims everything and reads nothing."""
+
+    over = False
+
+    def client(self, piece: Piece) -> list[Exchange]:
+        raise ValueError("broken")
+
+    server = client
+
+    def unanswered(self, before_ns: int) -> list[Exchange]:
+        return []
+
+
+def test_a_dissector_that_fails_is_counted_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    broken = Dissector("http", lambda _: Speaker.CLIENT, Broken)
+    listener = Listener(Stage((broken,)))
+    wires = [Connection(1), Connection(2)]
+    for wire in wires:
+        assert listener.hear([wire.client(b"anything at all")]) == []
+    assert listener.stage.talks.failures == 2
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_connections_given_up_for_room_are_counted() -> None:
+    listener = Listener(Stage((Dissector("http", lambda _: Speaker.CLIENT, Broken),)))
+    listener.stage.talks.MOST = 1
+    for key in (1, 2):
+        listener.stage.talks.begin(key, Dissector("http", lambda _: None, Broken), True)
+    assert listener.stage.lost == 1

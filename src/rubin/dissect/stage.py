@@ -37,19 +37,19 @@ _SECOND_NS = 1_000_000_000
 class Stage:
     """One thread reads. `wishes` says what it wants to hear of whom, since it was last asked."""
 
-    def __init__(self, dissectors: Sequence[Dissector] = DISSECTORS, whole_targets: bool = False) -> None:
-        """`whole_targets`: HTTP's with their query."""
+    def __init__(self, dissectors: Sequence[Dissector] = DISSECTORS) -> None:
         self._dissectors = dissectors
         self.connections = Connections()
-        self.turns, self.datagrams, self.talks = Turns(whole_targets), Datagrams(), Talks()
+        self.turns, self.datagrams, self.talks = Turns(), Datagrams(), Talks()
         self._claims = lru_cache(_REMEMBERED)(self._claimed)  # many connections begin alike
         self._wishes: list[tuple[I64, int]] = []
         self._ticked_ns = 0
 
     @property
     def lost(self) -> int:
-        """Answers without a request that was seen, and requests whose answer was not."""
-        return self.turns.lost + self.turns.waiting.forgotten + self.datagrams.lost + self.datagrams.waiting.forgotten
+        """Answers without a request that was seen, requests whose answer was not, connections given up for room."""
+        by_columns = sum(one.lost + one.waiting.forgotten for one in (self.turns, self.datagrams))
+        return by_columns + self.talks.forgotten
 
     def read(self, segments: Segments, messages: Messages) -> Told:
         """What these packets say; texts and contents go into `messages`."""

@@ -1,5 +1,6 @@
 """Connections whose protocol is read one message after the other: each has its `Conversation`."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from rubin.dissect.found import Found
 from rubin.dissect.segments import I64, Segments
 from rubin.model.batch import Array
 from rubin.model.messages import Message, Messages, MessageType
+
+_LOG = logging.getLogger(__name__)
 
 _HALF, _ALL = 1 << 31, 0xFFFFFFFF
 _MOST_EARLY = 32  # packets of a direction that came before their turn
@@ -84,13 +87,16 @@ class _Talk:
 
 
 class Talks:
-    """All of them, by the number of their connection. `failures` counts dissectors that raised, which is a bug."""
+    """All of them, by the number of their connection.
+
+    `failures` counts dissectors that raised, which is a bug, `forgotten` connections that are read no more.
+    """
 
     MOST = 16_384
 
     def __init__(self) -> None:
         self._talks: dict[int, _Talk] = {}
-        self.failures = 0
+        self.failures = self.forgotten = 0
 
     def __len__(self) -> int:
         return len(self._talks)
@@ -99,6 +105,7 @@ class Talks:
         """A connection is of this protocol; above `MOST` the oldest is read no more."""
         if len(self._talks) >= self.MOST:
             del self._talks[next(iter(self._talks))]
+            self.forgotten += 1
         self._talks[number] = _Talk(dissector.converse(), from_start)
 
     def read(self, segments: Segments, number: I64, state: Array, messages: Messages) -> list[Found]:
@@ -132,6 +139,8 @@ class Talks:
             return list(exchanges)
         except Exception:  # whatever it is, it is counted, and the connection given up
             self.failures += 1
+            if self.failures == 1:
+                _LOG.exception("a dissector failed; further failures are only counted")
             self._talks.pop(connection, None)
             return []
 

@@ -29,11 +29,9 @@ _MOST_BYTES = 0xFFFFFFFF
 class Turns:
     """The requests that wait, and the reading of one batch after the other. `lost` counts answers without a request."""
 
-    def __init__(self, whole_targets: bool = False) -> None:
-        """`whole_targets`: with their query."""
+    def __init__(self) -> None:
         self.waiting = Waiting()
         self.lost = 0
-        self._whole_targets = whole_targets
         self._words: tuple[Messages, Array, Array] | None = None
 
     def read(self, segments: Segments, number: I64, connections: Connections, messages: Messages) -> list[Found]:
@@ -72,7 +70,7 @@ class Turns:
         row["secured"] = segments.secured[requests.packet]
         row["method"], row["version"] = methods[heads.method], versions[heads.minor]
         target = at + heads.target
-        size = heads.target_size if self._whole_targets else http1.queries(segments.data, target, heads.target_size)
+        size = http1.queries(segments.data, target, heads.target_size)
         row["target"] = texts.codes(segments.data, target, size)
         row["authority"] = texts.codes(segments.data, at + heads.host, heads.host_size)
         self._whole(row, packets, target, size, messages)
