@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ class Agent:
         """The ids of the BPF programs that it holds, directly or by a link (proc(5), fdinfo)."""
         found: set[int] = set()
         for path in Path(f"/proc/{self.process.pid}/fdinfo").iterdir():
-            found |= {int(number) for number in re.findall(r"^prog_id:\s*(\d+)", path.read_text(), re.MULTILINE)}
+            with suppress(FileNotFoundError):  # the agent has closed it meanwhile
+                found |= {int(number) for number in re.findall(r"^prog_id:\s*(\d+)", path.read_text(), re.MULTILINE)}
         return found
 
     def end(self, number: int = signal.SIGTERM) -> int:

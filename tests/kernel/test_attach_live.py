@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rubin.errors import RubinError
-from rubin.kernel import btf, syscall
+from rubin.kernel import btf, syscall, uprobes
 from rubin.model import addresses
 from rubin.model.enums import EventType, TracePoint
 from rubin.sources.live import Live
@@ -114,6 +114,7 @@ def test_all_programs_are_loaded_and_attached(watching: Watching) -> None:
     status = watching.live.status()
     with btf.of_kernel() as types:
         lacking = {"rubin_drop"} if types.tracepoint_arguments("kfree_skb") < 4 else set()
+    lacking |= {name for name, why in uprobes.skips().items() if why}
     assert {capability.name for capability in status.capabilities if not capability.on} == lacking
     assert status.kernel_bytes < 64 << 20
 
