@@ -5,8 +5,9 @@ network namespace (a resolver there may have asked for it), elsewhere for its ad
 connections as long as it says, and for a connection that began in this time as long as that lives.
 """
 
+from array import array
+from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,7 +18,7 @@ from rubin.model.batch import FlowBatch
 from rubin.model.codes import mix
 from rubin.model.enums import Identity
 from rubin.model.lookup import Lookup
-from rubin.model.messages import MessageType
+from rubin.model.messages import Messages, MessageType
 from rubin.model.points import at_socket
 from rubin.model.tables import Endpoint, Process, Tables
 
@@ -46,7 +47,7 @@ class DnsNames:
         self._names: list[tuple[str, ...]] = [()]
         self._numbers: dict[tuple[str, ...], int] = {(): 0}
         self._named: WeakKeyDictionary[Tables, dict[tuple[int, int], int]] = WeakKeyDictionary()
-        self._answers: WeakKeyDictionary[Tables, dict[int, _Answer]] = WeakKeyDictionary()
+        self._answers: WeakKeyDictionary[Tables, _Answers] = WeakKeyDictionary()
 
     def name(self, batch: FlowBatch) -> FlowBatch:
         """The batch with `names` in the endpoints of addresses that somebody asked for."""
@@ -105,27 +106,17 @@ class DnsNames:
         # An answer goes to its client; where that is elsewhere, its namespace is not known, and its address counts.
         here = at_socket(batch, "destination")[rows] | (batch["source_low"][rows] == batch["destination_low"][rows])
         client = np.where(here, self._netns(batch.tables)[batch["process"][rows]], batch["destination_low"][rows])
-        distinct, where = np.unique(said["dns"], return_inverse=True)
-        told = [self._answer(batch.tables, code) for code in distinct.tolist()]
-        for place in range(max(len(answer.ips) for answer in told)):
-            have = np.flatnonzero(np.array([len(answer.ips) > place for answer in told])[where])
-            of = where[have]
-            high, low = np.array(
-                [answer.ips[place] if len(answer.ips) > place else (0, 0) for answer in told], np.uint64
-            ).T
-            number = np.array([answer.number for answer in told])[of]
-            until_ns = batch["time_ns"][rows[have]] + np.array([answer.lasts_ns for answer in told])[of]
-            self._take(mix(client[have], high[of], low[of]), number, batch["time_ns"][rows[have]], until_ns)
-
-    def _answer(self, tables: Tables, code: int) -> "_Answer":
-        """What an answer says, worked out once for each."""
-        known = self._answers.setdefault(tables, {})
-        if code not in known:
-            answer = tables.messages.dns[code]
-            lasts_ns = max(answer.ttl * 1_000_000_000, _LEAST_NS)
-            ips = tuple(pair(ip) for ip in answer.ips[:_MOST_IPS])
-            known[code] = _Answer(self._number((answer.query.rstrip("."),)), ips, lasts_ns)
-        return known[code]
+        answers = self._answers.setdefault(batch.tables, _Answers())
+        answers.learn(said["dns"], batch.tables.messages, self._number)
+        have = np.arange(len(rows))
+        for place in range(_MOST_IPS):
+            have = have[answers.count[said["dns"][have]] > place]
+            if not len(have):
+                break
+            codes, time_ns = said["dns"][have], batch["time_ns"][rows[have]]
+            high, low = answers.addresses(codes, place)
+            keys = mix(client[have], high, low)
+            self._take(keys, answers.number[codes], time_ns, time_ns + answers.lasts_ns[codes])
 
     def _take(self, keys: U64, numbers: I64, time_ns: I64, until_ns: I64) -> None:
         """Clients' addresses have these names; one that has others already has both, the new one first."""
@@ -148,10 +139,38 @@ class DnsNames:
         return number
 
 
-class _Answer(NamedTuple):
-    number: int  # of its name alone
-    ips: tuple[tuple[int, int], ...]
-    lasts_ns: int
+class _Answers:
+    """What the answers of a table of messages say, by their codes there."""
+
+    def __init__(self) -> None:
+        self.number: I64 = np.zeros(0, np.int64)  # of its name alone
+        self.lasts_ns: I64 = np.zeros(0, np.int64)
+        self.count: I64 = np.zeros(0, np.int64)  # of addresses; -1: not worked out yet
+        self._first: I64 = np.zeros(0, np.int64)
+        self._high, self._low = array("Q"), array("Q")
+
+    def learn(
+        self, codes: npt.NDArray[np.uint32], messages: Messages, number_of: Callable[[tuple[str, ...]], int]
+    ) -> None:
+        """Work out those that are new."""
+        if int(codes.max()) >= len(self.count):
+            more = max(int(codes.max()) + 1 - len(self.count), len(self.count), 256)
+            for name in ("number", "lasts_ns", "_first"):
+                setattr(self, name, np.concatenate([getattr(self, name), np.zeros(more, np.int64)]))
+            self.count = np.concatenate([self.count, np.full(more, -1)])
+        for code in np.unique(codes[self.count[codes] < 0]).tolist():
+            answer = messages.dns[code]
+            ips = [pair(ip) for ip in answer.ips[:_MOST_IPS]]
+            self.number[code], self.count[code] = number_of((answer.query.rstrip("."),)), len(ips)
+            self.lasts_ns[code] = max(answer.ttl * 1_000_000_000, _LEAST_NS)
+            self._first[code] = len(self._high)
+            self._high.extend(high for high, _ in ips)
+            self._low.extend(low for _, low in ips)
+
+    def addresses(self, codes: npt.NDArray[np.uint32], place: int) -> tuple[U64, U64]:
+        """(n,) the halves of the address that stands there in each answer; all have so many."""
+        at = self._first[codes] + place
+        return np.frombuffer(self._high, np.uint64)[at], np.frombuffer(self._low, np.uint64)[at]
 
 
 class _Slots:

@@ -48,9 +48,10 @@ class Codes:
         """(n,) int64: the code of each key, -1 where the key is new."""
         size = len(self._keys)
         slots = ((keys * _PHI) >> self._shift).astype(np.int64)
-        there = self._keys[slots]
-        codes = np.where(there == keys, self._codes[slots], -1)
-        rest = np.flatnonzero((there != keys) & (there != 0))
+        there, codes = self._keys[slots], self._codes[slots]
+        rest = np.flatnonzero(there != keys)
+        codes[rest] = -1
+        rest = rest[there[rest] != 0]
         while len(rest):
             slots[rest] = (slots[rest] + 1) & (size - 1)
             there = self._keys[slots[rest]]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rubin.model.codes import Codes, mix
+from rubin.model.whole import windows
 
 U8 = npt.NDArray[np.uint8]
 U64 = npt.NDArray[np.uint64]
@@ -22,7 +23,7 @@ _WIDTHS = (16, 32, 64, 128, 512, 2048)  # rows are hashed in groups of like leng
 _BLOCK_BYTES = 1 << 17  # and so many bytes at a time: what is looked at stays in the cache
 MOST_BYTES = _WIDTHS[-1]
 _REMEMBERED = 16_384
-_ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
+_KEEP: U8 = np.repeat(np.array([0xFF, 0], np.uint8), MOST_BYTES)  # from MOST_BYTES - n on: what keeps n bytes of a text
 _SHIFT = 4  # halves of the key between the two hashes (RFC 4418 5.2.1: Toeplitz)
 _KEY: npt.NDArray[np.uint32] = np.frombuffer(os.urandom(MOST_BYTES + 4 * _SHIFT), np.uint32)
 
@@ -100,10 +101,7 @@ class Texts:
         return self.codes(np.frombuffer(b"".join([*raw, bytes(8)]), np.uint8), np.cumsum(lengths) - lengths, lengths)
 
     def codes(self, data: U8, starts: I64, lengths: I64) -> npt.NDArray[np.uint32]:
-        """(n,) the code of each text, which lies in `data` from `starts` on; of each `MOST_BYTES` are kept.
-
-        `data` has at least eight bytes behind the last text.
-        """
+        """(n,) the code of each text, which lies in `data` from `starts` on; of each `MOST_BYTES` are kept."""
         found = np.zeros(len(starts), np.uint32)
         lengths, below = np.minimum(lengths, MOST_BYTES), 0
         for width in _WIDTHS:
@@ -142,8 +140,11 @@ class Texts:
         ends = start + np.cumsum(lengths)
         self._arena = _grown(self._arena, start, int(ends[-1]))
         self._ends = _grown(self._ends, count, count + len(lengths))
-        each = words.view(np.uint8)
-        self._arena[start : int(ends[-1])] = each[np.arange(each.shape[1]) < lengths[:, None]]
+        each, longest = words.view(np.uint8), int(lengths.max())
+        if (lengths == longest).all():
+            self._arena[start : int(ends[-1])] = each[:, :longest].ravel()
+        else:
+            self._arena[start : int(ends[-1])] = each[np.arange(each.shape[1]) < lengths[:, None]]
         self._ends[count : count + len(lengths)] = ends
         self._count = count + len(lengths)
         return np.arange(count, self._count)
@@ -163,14 +164,17 @@ def _nh(halves: npt.NDArray[np.uint32], key: npt.NDArray[np.uint32]) -> U64:
 
 def _words(data: U8, starts: I64, lengths: I64, width: int) -> U64:
     """(n, width / 8) uint64: the texts, zeros behind them."""
-    unaligned = np.ndarray((max(len(data) - 7, 0),), np.uint64, data, strides=(1,))
-    at = np.arange(0, width, 8)
-    left = np.clip(lengths[:, None] - at, 0, 8)
-    place = np.where(left > 0, starts[:, None] + at, 0)
-    words: U64 = unaligned[place]
-    shift = ((8 - left) * 8).astype(np.uint64)
-    keep = np.where(left > 0, _ONES >> np.minimum(shift, np.uint64(63)), np.uint64(0))
-    return words & keep
+    late = starts > len(data) - width
+    if late.any():  # there are fewer bytes behind these than are copied
+        found, first = np.empty((len(starts), width), np.uint8), int(starts[late].min())
+        rest = np.concatenate([data[first:], np.zeros(width, np.uint8)])
+        found[late] = windows(rest, starts[late] - first, width)
+        found[~late] = windows(data, starts[~late], width)
+    else:
+        found = windows(data, starts, width)
+    words = found.view(np.uint64)
+    words &= windows(_KEEP, MOST_BYTES - lengths, width).view(np.uint64)
+    return words
 
 
 def _grown(array: npt.NDArray[_Number], used: int, needed: int) -> npt.NDArray[_Number]:

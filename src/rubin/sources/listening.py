@@ -14,8 +14,8 @@ from rubin.model.batch import FlowBatch
 from rubin.model.enums import Direction, EventType, FlowType, Protocol, TracePoint
 from rubin.sources.governor import Governor
 
-MOST_PACKETS = 4096
-"""At a time: what is looked at again and again stays in the cache."""
+MOST_PACKETS = 8192
+"""At a time, half of what the ring holds: while these are read the kernel can go on."""
 
 _FEW, _PATIENCE_S = 256, 0.12  # so that an exchange is told within 0.2 s
 _SECOND_S = 1.0  # for requests that wait, and the governor

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rubin.dissect.segments import I64, U8, U64, Mask, words
+from rubin.model.whole import windows
 
 NEITHER, REQUEST, RESPONSE = 0, 1, 2
 
@@ -102,6 +103,8 @@ _TRANSFER, _ENCODING = _name(b"transfer"), _name(b"-encodin")
 _HOST = _name(b"host:")
 _TRACEPARENT, _PARENT = _name(b"tracepar"), _name(b"ent:")
 _CRLF = _word(b"\r\n")
+_ARE_DIGITS = bytes(byte in b"0123456789abcdef" for byte in range(256))
+_ALL_DIGITS, _ZEROS = (np.frombuffer(byte * 8, np.uint64)[0] for byte in (b"\1", b"0"))
 
 
 def kinds(data: U8, at: I64, have: I64) -> tuple[I64, I64]:
@@ -180,9 +183,10 @@ class _Found:
         count = len(at)
         self._have = have
         self._width = width = int(have.max()) + 8 if count else 8  # behind the last byte a whole word can be read
-        block = np.zeros(count * width + 8, np.uint8)
+        block = np.empty(count * width + 8, np.uint8)
+        block[count * width :] = 0
         near = np.minimum(at, max(len(data) - width, 0))
-        block[: count * width].reshape(count, width)[:] = rows_of(data, width)[near]
+        block[: count * width].reshape(count, width)[:] = windows(data, near, width)
         self._word = words(block)
         self._base = np.arange(count) * width + (at - near)  # where each head begins in the copy
         self._ends = np.flatnonzero(block == 10)
@@ -300,11 +304,6 @@ def _decimal(word: U64) -> tuple[I64, I64]:
     return (spelt * np.uint64(42949672960001) >> np.uint64(32)).astype(np.int64), digits
 
 
-def rows_of(data: U8, width: int) -> U8:
-    """(len - width + 1, width): the bytes from each place on. It is no copy."""
-    return np.ndarray((max(len(data) - width + 1, 1), width), np.uint8, data, strides=(1, 1))
-
-
 def queries(data: U8, at: I64, size: I64) -> I64:
     """(n,) how long each target is before its query and fragment (`?` or `#`)."""
     found = size.copy()
@@ -312,7 +311,7 @@ def queries(data: U8, at: I64, size: I64) -> I64:
         return found
     width = int(min(max(int(size.max()), 1), _MOST))
     near = np.minimum(at, len(data) - width)
-    block = rows_of(data, width)[near]
+    block = windows(data, near, width)
     marks = np.flatnonzero((block == 63) | (block == 35))
     row, column = np.divmod(marks, width)
     column -= (at - near)[row]
@@ -324,10 +323,9 @@ def queries(data: U8, at: I64, size: I64) -> I64:
 
 def is_trace(data: U8, at: I64) -> Mask:
     """(n,) bool: whether 32 small hexadecimal digits, not all 0, stand there between dashes (W3C trace context)."""
-    word = words(data)
-    digits = np.stack([word[at + 8 * part] for part in range(4)], axis=1).view(np.uint8)
-    good = (((digits >= 48) & (digits <= 57)) | ((digits >= 97) & (digits <= 102))).all(axis=1)
-    good &= (digits != 48).any(axis=1)
-    good &= (word[np.maximum(at - 1, 0)] & np.uint64(0xFF)) == 45
-    found: Mask = good & ((word[at + 32] & np.uint64(0xFF)) == 45)
+    around = windows(data, at - 1, 34)
+    digits = around[:, 1:33].tobytes()
+    good = (np.frombuffer(digits.translate(_ARE_DIGITS), np.uint64).reshape(-1, 4) == _ALL_DIGITS).all(axis=1)
+    good &= (np.frombuffer(digits, np.uint64).reshape(-1, 4) != _ZEROS).any(axis=1)
+    found: Mask = good & (around[:, 0] == ord("-")) & (around[:, 33] == ord("-"))
     return found

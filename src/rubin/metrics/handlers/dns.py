@@ -49,6 +49,8 @@ class DNS:
         self._queries.hear(queries, (denied[asked] * _DENIED + queries.asks * _ASKS).astype(np.int64))
         self._responses.hear(responses)
         for place in range(_MOST_TYPES):
+            if not len(responses):
+                break
             responses = self._types.hear(responses, place)
 
     def _words(self, say: "_Say", row: np.void, said: messages.Messages, salt: int) -> tuple[str, ...] | None:
