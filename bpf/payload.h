@@ -86,6 +86,8 @@ __noinline int listen(struct __sk_buff *skb, struct sight *sight, __u32 index, i
 		fall_silent(entry);
 		return 0;
 	}
+	if (is_left_out(sight->tag, skb->len - sight->payload)) /* before anything is touched that is not in the cache */
+		return 0;
 	if ((talk->wanted ^ sight->tag) & ~0xffULL && sight->protocol == IPPROTO_TCP &&
 	    is_mute(details, entry->state, sight->tag)) {
 		fall_silent(entry);

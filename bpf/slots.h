@@ -118,16 +118,23 @@ static __always_inline bool is_mute(const struct details *details, __u32 state, 
 	return is && *is;
 }
 
+/* Whether the agent's share of the machine leaves this connection out. */
+static __always_inline bool is_left_out(__u64 tag, __u32 length)
+{
+	__u32 lowest = 0;
+	__u64 *admit = bpf_map_lookup_elem(&admitted, &lowest);
+
+	if (!admit || __builtin_bswap64(tag) <= *admit)
+		return false;
+	lose(LOSS_PAYLOAD_SHARE, 1, length);
+	return true;
+}
+
 /* How many slots a packet of so many bytes may fill; 0: none; LISTENS_TO_NOTHING: nor will a later one. */
 static __always_inline __u32 slots_for(struct talk *talk, __u64 tag, __u32 length)
 {
-	__u32 now = now_ticks(), lowest = 0, slots = talk->wanted & 0xff;
-	__u64 *admit = bpf_map_lookup_elem(&admitted, &lowest);
+	__u32 now = now_ticks(), slots = talk->wanted & 0xff;
 
-	if (admit && __builtin_bswap64(tag) > *admit) {
-		lose(LOSS_PAYLOAD_SHARE, 1, length);
-		return 0;
-	}
 	if (talk->tag != tag) {
 		talk->tag = tag;
 		talk->undecided = talk->taken = 0;

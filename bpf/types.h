@@ -190,6 +190,7 @@ struct task_struct {
 	struct css_set *cgroups;
 	struct task_struct *group_leader;
 	int pid;
+	void *bpf_storage; /* what programs keep with the task; NULL: nothing */
 } RELOCATED;
 
 struct linux_binprm {

@@ -20,6 +20,7 @@ from rubin.api.flowlogs import ExportSettings, duration_s
 from rubin.api.listen import ListenSettings
 from rubin.api.selection import compiled
 from rubin.api.server import Server, ServerThread
+from rubin.dissect.redaction import Redaction
 from rubin.errors import UsageError
 from rubin.identity.answers import Answers
 from rubin.identity.containers.containerd import Containerd
@@ -34,6 +35,7 @@ from rubin.identity.node import NodeLabels
 from rubin.identity.static import Static
 from rubin.identity.table import Names
 from rubin.kernel import processes
+from rubin.kernel.scheduling import give_way
 from rubin.metrics import http, own, sink
 from rubin.metrics.configuration import Configuration
 from rubin.metrics.dynamic import Dynamic
@@ -90,6 +92,12 @@ class AgentSettings:
     """Read what is said: HTTP, DNS, databases and their like."""
     messages_cpu_percent: int = round(LiveSettings.most_cpu_percent)
     """Of all processors, which the agent may take; of more connections are left out, and what they say is counted."""
+    redact_http_urlquery: bool = Redaction.http_urlquery
+    redact_http_userinfo: bool = Redaction.http_userinfo
+    redact_http_headers_allow: tuple[str, ...] = tuple(sorted(Redaction.http_headers_allow))
+    redact_http_headers_deny: tuple[str, ...] = ()
+    redact_sql_literals: bool = Redaction.sql_literals
+    redact_values: bool = Redaction.values
     ring_capacity: int = 1_000_000
     """Flows held in memory."""
     export_file_path: str = ""
@@ -116,6 +124,7 @@ class AgentSettings:
             raise UsageError(f"node_name cannot be '{self.node_name}'", "a name without a slash; cluster_name is apart")
         if self.interface and self.vantage == "sockets":
             raise UsageError("interfaces are named, and none is watched", "--vantage interfaces or --vantage both")
+        self.of_redaction()
 
     @property
     def node(self) -> str:
@@ -144,6 +153,10 @@ class AgentSettings:
             most_cpu_percent=self.messages_cpu_percent,
             node_name=self.node,
         )
+
+    def of_redaction(self) -> Redaction:
+        """The part of `dissect`. Raises UsageError."""
+        return Redaction(**{field.name: getattr(self, f"redact_{field.name}") for field in fields(Redaction)})
 
     def of_export(self) -> ExportSettings:
         """The part of `api.exports`."""
@@ -193,7 +206,7 @@ class Agent:
         self._stages += [("node", NodeLabels(one).label) for one in clusters]
         stack.callback(self.names.close)
         self.ring = Ring(settings.ring_capacity, lambda lost: self.metrics.note_lost((lost,)), self._again)
-        self.live = Live(settings.of_live())
+        self.live = Live(settings.of_live(), settings.of_redaction())
         stack.callback(self.live.close)
         self.exports = Exports(self.ring, settings.of_export(), settings.node)
         stack.callback(self.exports.close)
@@ -211,6 +224,7 @@ class Agent:
 
     def run(self) -> None:
         """The line, until the source ends."""
+        give_way()
         sinks = [("store", self.ring.append), ("metrics", self._count)]
         pipeline.run(self.live, self._stages, sinks, self.account)
 
@@ -248,6 +262,8 @@ class Agent:
         give("flows", own.one(lambda: account.flows))
         give("stage_seconds", own.by_name(lambda: list(account.seconds.items())))
         give("stage_failures", own.by_name(lambda: list(account.failures.items())))
+        give("unpaired", own.one(lambda: live().messages.get("unpaired", 0)))
+        give("dissector_failures", own.one(lambda: live().messages.get("failures", 0)))
         give("program_run_ns", own.by_name(lambda: ((name, cost.time_ns) for name, cost in live().programs.items())))
         give("program_runs", own.by_name(lambda: ((name, cost.runs) for name, cost in live().programs.items())))
         give("map_memory_bytes", own.by_name(lambda: list(live().map_bytes.items())))

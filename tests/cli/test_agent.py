@@ -47,6 +47,11 @@ SETTINGS = [
     ("--metrics drop", {"RUBIN_METRICS": "tcp", "HUBBLE_METRICS": "dns"}, {"metrics": "drop"}),
     ("", {"RUBIN_METRICS": "tcp", "HUBBLE_METRICS": "dns"}, {"metrics": "tcp"}),
     ("--debug", {}, {}),
+    ("--hubble-redact-enabled --hubble-redact-http-urlquery=false", {}, {"redact_http_urlquery": False}),
+    ("--hubble-redact-http-headers-allow a,b", {}, {"redact_http_headers_allow": ("a", "b")}),
+    ("--redact-http-headers-allow=", {}, {"redact_http_headers_allow": ()}),
+    ("", {"HUBBLE_REDACT_HTTP_USERINFO": "false"}, {"redact_http_userinfo": False}),
+    ("--redact-values=false --redact-sql-literals=false", {}, {"redact_values": False, "redact_sql_literals": False}),
 ]
 
 
@@ -57,9 +62,12 @@ def test_flags_and_environment_are_settings(line: str, environ: dict[str, str], 
 
 def test_the_file_counts_least(tmp_path: Path) -> None:
     path = tmp_path / "agent.toml"
-    path.write_text('node_name = "file"\nring_capacity = 5\ninterface = ["a", "b"]\ncluster_name = "c"\n')
+    path.write_text(
+        'node_name = "file"\nring_capacity = 5\ninterface = ["a", "b"]\ncluster_name = "c"\nredact_values = false\n'
+    )
     found = made(f"--config {path} --node-name flag", {"RUBIN_RING_CAPACITY": "7"})
-    assert found == {"node_name": "flag", "ring_capacity": 7, "interface": ("a", "b"), "cluster_name": "c"}
+    wanted = {"node_name": "flag", "ring_capacity": 7, "interface": ("a", "b"), "cluster_name": "c"}
+    assert found == wanted | {"redact_values": False}
 
 
 def test_a_bad_file_is_refused(tmp_path: Path) -> None:
@@ -78,11 +86,13 @@ def test_every_setting_has_a_flag_and_help_says_its_default(rubin: Call) -> None
         assert field.name.replace("_", "-") in flags
         assert f"--{field.name.replace('_', '-')} " in help_text
     assert "(default 1000000)" in help_text
+    assert "(default syn, fin, rst)" in help_text
 
 
 REFUSED = [
     ("--enable-hubble=false", "--enable-hubble cannot be 'false'"),
     ("--hubble-metrics-server-enable-tls", "needs a certificate"),
+    ("--hubble-redact-enabled=false", "--hubble-redact-enabled cannot be 'false'"),
     ("--hubble-metrics-address :1", "flag '--hubble-metrics-address' does not exist"),
     ("--hubble-metrics-series-limit 1", "flag '--hubble-metrics-series-limit' does not exist"),
 ]
@@ -98,3 +108,10 @@ def test_a_node_name_with_a_slash_is_refused(rubin: Call) -> None:
     done = rubin("agent", "--node-name", "a/b")
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("rubin: node_name cannot be 'a/b'")
+
+
+def test_headers_are_allowed_or_denied(rubin: Call) -> None:
+    for words in (["agent"], ["replay", "/dev/null"]):
+        done = rubin(*words, "--redact-http-headers-allow", "a", "--redact-http-headers-deny", "b")
+        assert (done.code, done.out) == (2, "")
+        assert "redact_http_headers_allow and redact_http_headers_deny contradict each other" in done.err

@@ -107,6 +107,25 @@ def test_what_the_agent_would_count_can_be_printed(rubin: Call, capture: str) ->
     assert "hubble_flows_processed_total" in rubin("replay", capture, "--metrics").out
 
 
+SAID = str(Path(__file__).parents[1] / "golden" / "said" / "said.pcap")
+HIDDEN = "HUBBLE_REDACTED"
+
+
+@pytest.mark.parametrize(
+    ("flags", "accept", "agent"),
+    [
+        ([], "*/*", "curl/7.88.1"),
+        (["--redact-http-headers-allow", "Accept"], "*/*", HIDDEN),
+        (["--redact-http-headers-allow="], HIDDEN, HIDDEN),
+        (["--redact-http-headers-deny", "accept"], HIDDEN, "curl/7.88.1"),
+    ],
+)
+def test_what_is_redacted_can_be_said(rubin: Call, flags: list[str], accept: str, agent: str) -> None:
+    (line,) = rubin("replay", SAID, "--http-path", "/two", "--reply", "-o", "jsonpb", *flags).out.splitlines()
+    headers = {one["key"]: one["value"] for one in json.loads(line)["flow"]["l7"]["http"]["headers"]}
+    assert headers == {"accept": accept, "user-agent": agent}
+
+
 INPUT = ["observe", "--input-file", "FILE"]
 
 

@@ -30,12 +30,14 @@ def heard(
 ) -> list[tuple[bool, Piece]]:
     """The pieces of these packets: of each the first `taken` bytes, none of those that are `lost` by their number."""
     time_ns, behind, pieces = START, {True: -1 if joined else 0, False: -1 if joined else 0}, []
+    cut = {True: not joined, False: not joined}
     for number, said in enumerate(packets):
         time_ns += said.after_ms * MS
         there = b"" if number in lost else said.data[:taken]
         if there:
-            pieces.append((said.client, Piece(there, time_ns, behind[said.client])))
+            pieces.append((said.client, Piece(there, time_ns, behind[said.client], cut[said.client])))
             behind[said.client] = 0
+        cut[said.client] = bool(there)
         if behind[said.client] >= 0:
             behind[said.client] += len(said.data) - len(there)
     return pieces

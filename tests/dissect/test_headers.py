@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rubin.dissect.protocols.headers import HARMLESS, REDACTED, Redaction, kept, trace_id, url
+from rubin.dissect.protocols.headers import kept, trace_id, url
+from rubin.dissect.redaction import HARMLESS, REDACTED, Redaction
 from rubin.errors import UsageError
 
 SECRET = "hunter2"
@@ -15,10 +16,10 @@ SENT = [("X-Tenant", "acme"), ("User-Agent", "curl/8"), ("Accept", "b"), ("accep
     ("redaction", "shown"),
     [
         (Redaction(), ["b", "a", REDACTED, "curl/8", REDACTED]),
-        (Redaction(allow=frozenset({"X-TENANT"})), [REDACTED, REDACTED, REDACTED, REDACTED, "acme"]),
-        (Redaction(deny=frozenset({"Accept"})), [REDACTED, REDACTED, REDACTED, "curl/8", "acme"]),
-        (Redaction(allow=frozenset()), [REDACTED] * 5),
-        (Redaction(allow=frozenset({"cookie"})), [REDACTED] * 5),
+        (Redaction(http_headers_allow=frozenset({"X-TENANT"})), [REDACTED, REDACTED, REDACTED, REDACTED, "acme"]),
+        (Redaction(http_headers_deny=frozenset({"Accept"})), [REDACTED, REDACTED, REDACTED, "curl/8", "acme"]),
+        (Redaction(http_headers_allow=frozenset()), [REDACTED] * 5),
+        (Redaction(http_headers_allow=frozenset({"cookie"})), [REDACTED] * 5),
     ],
 )
 def test_values_are_kept_by_name(redaction, shown):
@@ -27,8 +28,8 @@ def test_values_are_kept_by_name(redaction, shown):
 
 
 def test_two_lists_contradict():
-    with pytest.raises(UsageError, match="both"):
-        Redaction(allow=frozenset({"a"}), deny=frozenset({"b"}))
+    with pytest.raises(UsageError, match="contradict"):
+        Redaction(http_headers_allow=frozenset({"a"}), http_headers_deny=frozenset({"b"}))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,11 @@ def test_two_lists_contradict():
     ],
 )
 def test_credentials_are_never_kept(name):
-    for redaction in (Redaction(), Redaction(allow=HARMLESS | {name}), Redaction(deny=frozenset({"x"}))):
+    for redaction in (
+        Redaction(),
+        Redaction(http_headers_allow=HARMLESS | {name}),
+        Redaction(http_headers_deny=frozenset({"x"})),
+    ):
         assert kept([(name.title(), SECRET)], redaction) == ((name, REDACTED),)
 
 
@@ -76,8 +81,8 @@ def test_urls_lose_queries_and_passwords(target, shown):
 
 def test_what_is_lost_of_urls_can_be_chosen():
     target = "http://a:b@shop/?c#d"
-    assert url(target, Redaction(url_query=False)) == f"http://a:{REDACTED}@shop/?c#d"
-    assert url(target, Redaction(user_info=False)) == "http://a:b@shop/"
+    assert url(target, Redaction(http_urlquery=False)) == f"http://a:{REDACTED}@shop/?c#d"
+    assert url(target, Redaction(http_userinfo=False)) == "http://a:b@shop/"
 
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

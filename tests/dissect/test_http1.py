@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rubin.dissect.conversation import Dissector, Exchange, Piece, Speaker
+from rubin.dissect.redaction import Redaction
 from rubin.dissect.stage import ENOUGH, NEVER, Stage
 from rubin.model.messages import Message, Messages, MessageType
 from tests.dissect.said import Connection, Listener, Packet, answer, get
@@ -37,6 +38,7 @@ def test_an_exchange_has_what_was_asked_and_what_came_of_it() -> None:
             request_bytes=len(asked),
             response_bytes=len(answer(404, b"none")),
             trace_id=trace,
+            attributes=(("host", "shop.test"), ("traceparent", "HUBBLE_REDACTED")),
         )
     ]
     assert listener.told[0][:2] == (7, True)
@@ -202,11 +204,11 @@ def test_full_tables_are_left_while_requests_wait() -> None:
     assert (told.target, told.method, told.authority, told.trace_id) == ("/before", "GET", "shop.test", "ab" * 16)
 
 
-def test_user_names_in_targets_stay_here() -> None:
+def test_passwords_in_targets_stay_here() -> None:
     wire, listener = Connection(1), Listener()
     asked = b"GET http://user:secret@proxied.test/path?q=secret HTTP/1.1\r\nHost: proxied.test\r\n\r\n"
     [told] = listener.hear([wire.client(asked), wire.server(answer(200))])
-    assert told.url == "http://proxied.test/path"
+    assert told.url == "http://user:HUBBLE_REDACTED@proxied.test/path"
     assert "secret" not in repr(told)
 
 
@@ -273,6 +275,7 @@ class Broken:
     """A dissector that claims everything and reads nothing."""
 
     over = False
+    unpaired = 0
 
     def client(self, piece: Piece) -> list[Exchange]:
         raise ValueError("broken")
@@ -299,3 +302,26 @@ def test_connections_given_up_for_room_are_counted() -> None:
     for key in (1, 2):
         listener.stage.talks.begin(key, Dissector("http", lambda _: None, Broken), True)
     assert listener.stage.lost == 1
+
+
+def test_headers_are_told_of_whole_and_of_cut_requests() -> None:
+    wire, listener = Connection(1, captured=99), Listener()
+    fields = ("User-Agent: curl/8", "Cookie: id=secret", "X-Long: " + "x" * 100)
+    packets = []
+    for path in ("/a", "/b?c=secret", "http://user:secret@shop.test/"):
+        packets += [wire.client(get(path, *fields)), wire.server(answer(200))]
+    heard = listener.hear(packets)
+    kept = (("cookie", "HUBBLE_REDACTED"), ("host", "shop.test"), ("user-agent", "curl/8"))
+    assert [told.attributes for told in heard[:2]] == [kept, kept]
+    assert heard[2].attributes == kept[1:]
+    assert "secret" not in repr([heard, listener.messages.texts._arena.tobytes()])
+
+
+def test_what_is_asked_for_is_told_and_no_credential() -> None:
+    asked_for = Redaction(http_urlquery=False, http_headers_deny=("x-none",))
+    wire, listener = Connection(1), Listener(Stage(redaction=asked_for))
+    asked = get("/pay?page=2&token=secret", "Authorization: Bearer secret", "X-Tenant: acme")
+    [told] = listener.hear([wire.client(asked), wire.server(answer(200))])
+    assert told.target == "/pay?page=2&token=HUBBLE_REDACTED"
+    assert told.attributes == (("authorization", "HUBBLE_REDACTED"), ("host", "shop.test"), ("x-tenant", "acme"))
+    assert "secret" not in repr([told, listener.messages.texts._arena.tobytes()])

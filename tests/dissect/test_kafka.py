@@ -281,29 +281,10 @@ def test_requests_without_end_take_no_more_than_so_much():
         (fetched(3, ORDERS), None),
         (metadata_answer(3), None),
         (response(3, array(text("orders") + array(pack(">ihq", 0, 0, 5)))), None),
-        (b"\0\0\0\x08\x04\xd2\x16\x2f", None),
-        (b"\0\0\0\x20\0\3\0\0user\0joe\0database\0shop\0\0", None),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(200)), None),
-        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", None),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", None),
-        (b"*1\r\n$4\r\nPING\r\n", None),
-        (bytes(100), None),
-        (b"", None),
     ],
 )
 def test_whom_it_claims(data, speaker):
     assert claims(data) is speaker
-
-
-@given(st.binary(max_size=200))
-def test_any_bytes_are_not_claimed(data):
-    assert claims(data) is None
-
-
-@given(st.lists(st.tuples(st.booleans(), st.binary(max_size=60), st.integers(-1, 60)), max_size=20))
-def test_any_bytes(pieces):
-    found = said(Kafka(), [(who, Piece(data, START, skipped)) for who, data, skipped in pieces])
-    assert all(one.protocol == "kafka" for one in found)
 
 
 @given(st.sampled_from(sorted(APIS)), st.integers(0, 20), st.booleans(), st.binary(max_size=200))

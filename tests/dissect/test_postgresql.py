@@ -379,26 +379,10 @@ def test_requests_without_end_take_no_more_than_so_much():
         (error("42P01") + READY, Speaker.SERVER),
         (READY, None),
         (row(b"x") * 3, None),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(200)), None),
-        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", None),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", None),
-        (b"EHLO example.org\r\n", None),
-        (b"", None),
     ],
 )
 def test_whom_it_claims(data, speaker):
     assert claims(data) is speaker
-
-
-@given(st.binary(max_size=200))
-def test_any_bytes_are_not_claimed(data):
-    assert claims(data) is None
-
-
-@given(st.lists(st.tuples(st.booleans(), st.binary(max_size=60), st.integers(-1, 60)), max_size=20))
-def test_any_bytes(pieces):
-    found = said(PostgreSQL(), [(who, Piece(data, START, skipped)) for who, data, skipped in pieces])
-    assert all(one.protocol == "postgresql" for one in found)
 
 
 def _exchange(number, rows, extended):
@@ -437,10 +421,35 @@ def test_no_answer_is_ever_paired_with_another_request(packets, side, data):
     lost = data.draw(st.sets(st.sampled_from(range(first, max(len(packets), first + 1))), max_size=5))
     lost = {number for number in lost if number < len(packets) and packets[number].client == side}
     found = said(PostgreSQL(), heard(packets, data.draw(st.sampled_from([300, 500, 880, 1 << 20])), lost))
-    for one in found:
-        if one.error[:5].isdigit() and one.target.startswith("SELECT a FROM t"):
-            assert int(one.error[:5]) == int(one.target.split()[3][1:])
+    assert _paired_with_another(found) == []
     assert "secret" not in everything(found)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.booleans().flatmap(_talks), st.integers(0, 60), st.randoms(use_true_random=False))
+def test_nor_where_most_of_what_both_say_is_lost(packets, percent, random):
+    first = 4 if packets[2].data.count(b"SELECT") > 1 else 2
+    lost = {number for number in range(first, len(packets)) if random.randrange(100) < percent}
+    assert _paired_with_another(said(PostgreSQL(), heard(packets, lost=lost))) == []
+
+
+def _paired_with_another(found):
+    told = [one for one in found if one.error[:5].isdigit() and one.target.startswith("SELECT a FROM t")]
+    return [one for one in told if int(one.error[:5]) != int(one.target.split()[3][1:])]
+
+
+def test_an_answer_behind_a_gap_is_told_when_it_is_certain_whose_it_is():
+    packets = [client(query("SELECT a")), server(complete("SELECT 1"), READY), client(query("SELECT b"))]
+    packets += [server(columns("b"), row(b"secret") * 9), server(row(b"secret"), error("22012"), READY)]
+    conversation = PostgreSQL()
+    assert brief(said(conversation, heard(packets, joined=True, lost={3}), end=False)) == [("SELECT", "SELECT a", "ok")]
+    asked = client(query("SELECT c"))
+    for lost, told in ((set(), "22012 division_by_zero"), ({5}, "?")):
+        conversation = PostgreSQL()
+        behind = [*packets, asked, client(query("SELECT d"))]
+        found = brief(said(conversation, heard(behind, joined=True, lost={3, *lost})))
+        assert ("SELECT", "SELECT b", told) in found
+        assert conversation.unpaired == len(lost)
 
 
 @settings(max_examples=50, deadline=None)

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rubin.dissect.protocols.sql import TEXT_CHARACTERS, Dialect, looks_like_sql, statements
+from rubin.dissect.redaction import Redaction
 
 PG, MY, MY_PLAIN = Dialect.POSTGRESQL, Dialect.MYSQL, Dialect.MYSQL_NO_BACKSLASH_ESCAPES
 
@@ -122,3 +123,53 @@ def test_wherever_it_is_cut_no_literal_gets_out(secrets, dialect, cut):
     shown = repr(statements(said[:cut].encode(), dialect))
     assert "zq" not in shown
     assert "SECRET" not in shown
+
+
+ASKED_FOR = Redaction(sql_literals=False)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "said", "shown"),
+    [
+        (
+            PG,
+            "SELECT * FROM a -- why\n WHERE b = 'it''s' AND c = 1.5e-3",
+            ["SELECT * FROM a WHERE b = 'it''s' AND c = 1.5e-3"],
+        ),
+        (PG, "INSERT INTO t VALUES (1, E'\\'x'), (2, $$;$$)", ["INSERT INTO t VALUES (1, E'\\'x'), (2, $$;$$)"]),
+        (PG, "BEGIN; DELETE FROM t WHERE a IN (1, 2)", ["BEGIN", "DELETE FROM t WHERE a IN (1, 2)"]),
+        (MY, "SELECT \"a;b\", x'00' # c", ["SELECT \"a;b\", x'00'"]),
+        (PG, "SELECT 'not whole", ["SELECT 'not whole"]),
+        (PG, "hunter2 'x'", [""]),
+    ],
+)
+def test_literals_are_shown_where_that_is_asked_for(dialect, said, shown):
+    assert [one.text for one in statements(said.encode(), dialect, ASKED_FOR)] == shown
+    assert [one.tables for one in statements(said.encode(), dialect, ASKED_FOR)] == [
+        one.tables for one in statements(said.encode(), dialect)
+    ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ALTER USER joe PASSWORD 'SECRET'",
+        "CREATE USER 'a'@'b' IDENTIFIED BY 'SECRET'",
+        "UPDATE users SET passwd = 'SECRET' WHERE id = 1",
+        "SELECT * FROM t WHERE api_key = 'SECRET'",
+        "PREPARE p AS UPDATE users SET password = $1; EXECUTE p('SECRET')",
+        "SELECT dblink('host=db password=SECRET', 'SELECT 1')",
+        "SELECT dblink('postgres://joe:SECRET@db/x', 'SELECT 1')",
+        "SELECT pgp_sym_encrypt('SECRET', 'SECRET')",
+        "CHANGE MASTER TO MASTER_PASSWORD='SECRET'",
+    ],
+)
+def test_a_credential_is_not_shown_whatever_is_asked_for(said):
+    for dialect in Dialect:
+        assert "SECRET" not in repr(statements(said.encode(), dialect, ASKED_FOR))
+
+
+@given(st.text(st.sampled_from("SELECT abt19.\"'`\\;-/*#$?(),\0 ")), st.sampled_from(Dialect))
+def test_what_is_shown_beside_literals_is_the_same(said, dialect):
+    asked, default = (statements(said.encode(), dialect, one) for one in (ASKED_FOR, Redaction()))
+    assert [one[:2] for one in asked] == [one[:2] for one in default]

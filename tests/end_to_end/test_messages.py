@@ -127,3 +127,47 @@ def test_nothing_is_read_where_it_is_switched_off(start, shop):
     ask(shop, "/private")
     wait_for(lambda: agent.observe("--last", "1", "--port", str(shop)), "its flows")
     assert agent.observe("--last", "20", "-t", "l7") == []
+
+
+_CACHE = """
+import socketserver
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        while self.request.recv(4096):
+            self.request.sendall(b"+OK\\r\\n")
+server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+_ASK_CACHE = """
+import socket, sys
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+for line in sys.argv[2:]:
+    words = [b"$%d\\r\\n%b\\r\\n" % (len(word), word.encode()) for word in line.split()]
+    connection.sendall(b"*%d\\r\\n" % len(words) + b"".join(words))
+    connection.recv(100)
+"""
+
+
+@pytest.fixture
+def cache():
+    """The port of a server that says OK to each command of Redis."""
+    with subprocess.Popen([sys.executable, "-c", _CACHE], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield server.stdout.readline().strip()
+        server.terminate()
+
+
+def test_what_is_asked_for_is_shown_and_no_credential(start, cache):
+    agent = start(flags=[*HEAR_ALL, "--redact-values=false"]).wait_until_it_observes()
+    lines = ("AUTH hidden", "SET session:1 hidden", "SET greeting hello")
+    subprocess.run([sys.executable, "-c", _ASK_CACHE, cache, *lines], check=True)
+
+    def said():
+        flows = agent.observe("--last", "20", "--protocol", "redis", "--reply", "--port", cache)
+        return flows if len(flows) == len(lines) else []
+
+    flows = wait_for(said, "three commands")
+    shown = "".join(agent.rubin("trace", flow["uuid"]) for flow in flows)
+    assert "hidden" not in shown
+    assert "arguments: hello" in shown

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from rubin.dissect.redaction import Redaction
 from rubin.model.messages import Message
 from rubin.sources.pcap import Pcap
 
@@ -56,3 +57,10 @@ def test_redis(said: list[Message]) -> None:
 def test_nothing_secret_comes_out(said: list[Message]) -> None:
     assert b"secret" in (FOLDER / "said.pcap").read_bytes()
     assert "secret" not in repr(said)
+
+
+def test_values_are_shown_where_that_is_asked_for() -> None:
+    with Pcap(str(FOLDER / "said.pcap"), Redaction(values=False)) as source:
+        told = [one for batch in source if "message" in batch for one in batch.rows("message")]
+    shown = [dict(one.attributes).get("arguments") for one in told if one.protocol == "redis"]
+    assert shown == [None, None, "x", None]  # "secret" could be one

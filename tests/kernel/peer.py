@@ -2,7 +2,8 @@
 
 tcp BYTES: a connection over which BYTES go one way. udp NUMBER: datagrams of 100 bytes from one socket
 to another. old BYTES: a connection that says where it is, and sends when told to. flood NUMBER: datagrams
-to as many ports, whether anyone is there or not.
+to as many ports, whether anyone is there or not. short NUMBER: connections one after the other, a hundred a
+second, each with a word that no protocol has.
 """
 
 import json
@@ -68,7 +69,17 @@ def flood(number: int) -> dict[str, int]:
         return {"source_port": here.getsockname()[1], "sent": number}
 
 
+def short(number: int) -> dict[str, int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for _ in range(number):
+            with socket.create_connection(server.getsockname()) as client, server.accept()[0] as accepted:
+                client.sendall(bytes(100))
+                accepted.recv(100)
+            time.sleep(0.01)
+        return {"destination_port": server.getsockname()[1]}
+
+
 if __name__ == "__main__":
     begun_ns = time.time_ns()
-    said = {"tcp": tcp, "udp": udp, "old": old, "flood": flood}[sys.argv[1]](int(sys.argv[2]))
+    said = {"tcp": tcp, "udp": udp, "old": old, "flood": flood, "short": short}[sys.argv[1]](int(sys.argv[2]))
     print(json.dumps({**said, "pid": os.getpid(), "begun_ns": begun_ns, "ended_ns": time.time_ns()}), flush=True)

@@ -93,6 +93,12 @@ def test_what_does_not_fit_into_the_ring_is_counted_exactly() -> None:
         assert int(sent["packets"].sum()) + sum(loss.packets for loss in status.losses.values()) >= 20_000
 
 
+def test_a_server_with_whom_nothing_is_read_is_soon_left_alone(watching: Watching) -> None:
+    peer("short", 400)
+    watching.end()
+    assert watching.live.status().tallies["connections with servers that say nothing that is read"] > 200
+
+
 @pytest.mark.usefixtures("namespace")
 def test_new_interfaces_are_watched_as_they_come() -> None:
     with watch(vantages=("interfaces",), interfaces=("rubin-*", "lo")) as watching:

@@ -40,6 +40,7 @@ PACKAGES: dict[str, dict[str, str]] = {
         "iptables": "iptables",
         "util-linux": "setpriv",
         "openssl": "openssl",
+        "wrk": "wrk",
     },
     "deploy": {"kubernetes-client": "kubectl", "systemd": "systemd-analyze"},
     "containers": {

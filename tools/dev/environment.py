@@ -1,4 +1,4 @@
-"""The virtual environment .venv: made once, with the versions and hashes of the lock files."""
+"""The virtual environment .venv, and what stands apart from it: made once, with versions and hashes of lock files."""
 
 import hashlib
 import importlib.util
@@ -8,25 +8,46 @@ import sys
 from pathlib import Path
 
 from tools.dev import debian
-from tools.dev.say import ROOT, Stop, quietly, step
+from tools.dev.say import BUILD, ROOT, Stop, quietly, step
 
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-LOCKS = {"run": "requirements.lock", "dev": "requirements-dev.lock", "vm": "requirements-vm.lock"}
-HELD_BY = {"run": ("run", "dev"), "dev": ("dev",), "vm": ("vm",)}  # dev holds all of run
+LOCKS = {
+    "run": "requirements.lock",
+    "dev": "requirements-dev.lock",
+    "vm": "requirements-vm.lock",
+    "fuzz": "requirements-fuzz.lock",
+    "bench": "requirements-bench.lock",
+}
+WITHOUT_WHEELS = "pyperclip"  # of mitmproxy's for Python 3.11
+HELD_BY = {"run": ("run", "dev"), "dev": ("dev",), "vm": ("vm",), "fuzz": ("fuzz",)}  # dev holds all of run
 
 
 def need(kind: str) -> None:
-    """Makes .venv hold what `kind` ("run", "dev" or "vm") locks, and the command `rubin`."""
-    if not _works():
-        _create()
+    """Makes .venv hold what `kind` ("run", "dev", "vm" or "fuzz") locks, and the command `rubin`."""
+    if not _works(VENV):
+        _create(VENV)
     if any(_stamp(has).exists() and _stamp(has).read_text() == _fingerprint(has) for has in HELD_BY[kind]):
         return
     lock = ROOT / LOCKS[kind]
     with step(f"installing {lock.name} into .venv"):
-        _pip("install", "--require-hashes", "--only-binary=:all:", "-r", str(lock))
-        _pip("install", "--no-deps", "--no-build-isolation", "--no-index", "--editable", ".")
+        _pip(VENV, "install", "--require-hashes", "--only-binary=:all:", "-r", str(lock))
+        _pip(VENV, "install", "--no-deps", "--no-build-isolation", "--no-index", "--editable", ".")
     _stamp(kind).write_text(_fingerprint(kind))
+
+
+def apart(kind: str) -> Path:
+    """A virtual environment of its own with what `kind` ("bench") locks, whatever that asks of what we have, too."""
+    venv, lock = BUILD / kind, ROOT / LOCKS[kind]
+    stamp, wanted = venv / "installed", hashlib.sha256(lock.read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted and _works(venv):
+        return venv
+    _create(venv)
+    with step(f"installing {lock.name} into build/{kind}"):
+        only = ("--only-binary=:all:", f"--no-binary={WITHOUT_WHEELS}")
+        _pip(venv, "install", "--require-hashes", *only, "-r", str(lock))
+    stamp.write_text(wanted)
+    return venv
 
 
 def command(name: str) -> str:
@@ -45,28 +66,29 @@ def _fingerprint(kind: str) -> str:
     return digest.hexdigest()
 
 
-def _works() -> bool:
+def _works(venv: Path) -> bool:
     """False where there is none, or the Python it was made from is gone."""
+    command = [str(venv / "bin" / "python"), "-c", "import pip"]
     try:
-        return subprocess.run([PYTHON, "-c", "import pip"], capture_output=True, check=False).returncode == 0
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except OSError:
         return False
 
 
-def _create() -> None:
+def _create(venv: Path) -> None:
     if importlib.util.find_spec("ensurepip") is None:  # Debian ships it apart
         debian.need("python")
     otherwise = Stop(
         "a virtual environment cannot be made", "what is above says why; on Debian: apt-get install python3-venv"
     )
-    with step(f"making .venv with Python {sys.version.split()[0]}"):
-        quietly([sys.executable, "-m", "venv", "--clear", VENV], otherwise)
+    with step(f"making {venv.relative_to(ROOT)} with Python {sys.version.split()[0]}"):
+        quietly([sys.executable, "-m", "venv", "--clear", venv], otherwise)
 
 
-def _pip(*arguments: str) -> None:
+def _pip(venv: Path, *arguments: str) -> None:
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONDONTWRITEBYTECODE": ""}
     quietly(
-        [PYTHON, "-m", "pip", "--quiet", *arguments],
+        [venv / "bin" / "python", "-m", "pip", "--quiet", *arguments],
         Stop("Python packages cannot be installed", "is the package index reachable? pip's own words are above"),
         environment,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from rubin.cli.command import Arguments, Command
 from rubin.cli.flags import Flag
+from rubin.cli.redaction import FLAGS as REDACTION
 from rubin.errors import UsageError
 
 _SERVE, _SEE, _EXPORT = "Serving", "Seeing", "Export"
@@ -91,6 +92,7 @@ _FLAGS = (
         group=_SEE,
         metavar="PERCENT",
     ),
+    *REDACTION,
     Flag(
         "container-runtimes",
         "Sockets of containerd, CRI-O, Docker and Podman to ask for names; auto: the usual ones; '' for none.",
@@ -147,11 +149,13 @@ _HUBBLES = {
     **{f"hubble-tls-{what}": f"tls-{what}" for what in _TLS},
     **{f"hubble-metrics-server-tls-{what}": f"metrics-server-tls-{what}" for what in _TLS},
     **{f"hubble-{flag.name}": flag.name for flag in _FLAGS if flag.group == _EXPORT},
+    **{f"hubble-{flag.name}": flag.name for flag in REDACTION if flag.name.startswith("redact-http-")},
 }
 # Switches of the Cilium agent that have nothing to switch here.
 _ANSWERED = {
     "enable-hubble": "The agent is what this turns on.",
     "enable-hubble-open-metrics": "A scraper gets the format that it asks for.",
+    "hubble-redact-enabled": "It always is; the others say what is left out.",
     "hubble-disable-tls": "Without a certificate there is no TLS, and the address must be of this machine.",
     "hubble-metrics-server-enable-tls": "A certificate of /metrics turns it on.",
 }
@@ -200,6 +204,11 @@ def _refuse(arguments: Arguments, metrics_certificate: str) -> None:
     """Raises UsageError where one of Hubble's switches asks for what is not so."""
     if arguments["enable-hubble"] is False:
         raise UsageError("--enable-hubble cannot be 'false'", "do not start the agent")
+    if arguments["hubble-redact-enabled"] is False:
+        raise UsageError(
+            "--hubble-redact-enabled cannot be 'false'",
+            "--redact-http-urlquery=false and its like say what may be seen",
+        )
     if arguments["hubble-metrics-server-enable-tls"] and not metrics_certificate:
         raise UsageError(
             "--hubble-metrics-server-enable-tls needs a certificate", "--metrics-server-tls-cert-file FILE"

@@ -97,7 +97,8 @@ def _told(flag: Flag, defaults: Mapping[str, Any]) -> str:
     default = defaults.get(flag.name, flag.default)
     if default in (None, False, "", ()):
         return flag.help
-    text = str(default).lower() if flag.kind == "yes" else str(default)
+    text = ", ".join(default) if isinstance(default, tuple) else str(default)
+    text = text.lower() if flag.kind == "yes" else text
     if flag.kind == "duration":
         text = duration_text(round(default * SECOND_NS))
     return f"{flag.help} (default {text})"

@@ -6,9 +6,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rubin.errors import RubinError, UsageError
 from rubin.model.batch import FlowBatch
+
+if TYPE_CHECKING:
+    from rubin.dissect.redaction import Redaction
 
 _PCAP = (b"\xa1\xb2", b"\xd4\xc3", b"\x4d\x3c", b"\x0a\x0d\x0d\x0a")
 _PACKED = (b"\x1f\x8b", b"\x28\xb5", b"\xfd7", b"BZ")
@@ -29,12 +33,12 @@ def saved_flows(path: str) -> Iterator[FlowBatch]:
             raise RubinError(f"{source.name} holds no flows", "JSON lines, as `rubin observe -o json` prints them")
 
 
-def captured_flows(path: str) -> Iterator[FlowBatch]:
+def captured_flows(path: str, redaction: "Redaction") -> Iterator[FlowBatch]:
     """The flows of a capture. Raises RubinError where it ends badly, after what is good of it."""
     from rubin.model.exchanges import expanded
     from rubin.sources.pcap import Pcap
 
-    with Pcap(path) as source:
+    with Pcap(path, redaction) as source:
         yield from map(expanded, source)
 
 

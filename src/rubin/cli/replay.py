@@ -4,6 +4,8 @@ from rubin.cli.command import Arguments, Command
 from rubin.cli.filter_flags import filter_flags
 from rubin.cli.flags import Flag
 from rubin.cli.format_flags import flow_format_flags
+from rubin.cli.redaction import FLAGS as REDACTION
+from rubin.cli.redaction import defaults
 from rubin.cli.selection import selector_flags
 from rubin.cli.settings import GLOBAL, RAW_FILTERS
 
@@ -22,9 +24,9 @@ def command() -> Command:
         Flag("silent-errors", "Do not tell of lines that are passed over.", "yes", False, "s"),
     )
     selectors = tuple(flag for flag in selector_flags() if flag.name != "follow")
-    flags = (*selectors, *filter_flags(), *RAW_FILTERS, *flow_format_flags(), *own, *GLOBAL)
+    flags = (*selectors, *filter_flags(), *RAW_FILTERS, *flow_format_flags(), *REDACTION, *own, *GLOBAL)
     summary = "Show the flows of a capture file or of saved Hubble JSON"
-    return Command("replay", summary, flags, run, "FILE", 1, text=_TEXT)
+    return Command("replay", summary, flags, run, "FILE", 1, text=_TEXT, defaults=defaults)
 
 
 def run(arguments: Arguments) -> int:

@@ -12,6 +12,7 @@ from rubin.cli.files import captured_flows, is_capture, saved_flows
 from rubin.cli.format_flags import FLOW_OUTPUTS, flow_printer, output_of
 from rubin.cli.observe_flows import asked_filters, compiled, local_selection, print_batches
 from rubin.cli.output.stdout import write
+from rubin.cli.redaction import redaction
 from rubin.cli.selection import select
 from rubin.errors import UsageError
 from rubin.model.batch import FlowBatch
@@ -44,7 +45,7 @@ def run(arguments: Arguments) -> int:
 def _named(arguments: Arguments, path: str) -> Iterator[FlowBatch]:
     """The flows of the file with names: those it has, else those of the names file, else reserved ones."""
     capture = is_capture(path)
-    batches = captured_flows(path) if capture else saved_flows(path)
+    batches = captured_flows(path, redaction(arguments)) if capture else saved_flows(path)
     if not capture and not arguments["names"]:
         return batches  # saved flows have the names of their own moment
     from rubin.identity.static import Static

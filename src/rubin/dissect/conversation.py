@@ -6,10 +6,12 @@ memory, and says nothing of what it does not know. What is secret (values, liter
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import NamedTuple, Protocol, Self
 
+from rubin.dissect.redaction import Redaction
 from rubin.model.messages import DNS, Attributes
 
 
@@ -26,11 +28,18 @@ class Piece(NamedTuple):
     `skipped` bytes of the stream lie between the last piece of this direction and this one that nobody has: of a
     packet only the first some hundred are taken, and packets may be lost. -1: not known how many, as before the first
     piece of a connection that is older than we are. A piece begins where a packet does unless `skipped` is 0.
+    `cut`: they are the rest of the packet before, and no packet is missing.
     """
 
     data: bytes
     time_ns: int
     skipped: int = 0
+    cut: bool = False
+
+    @property
+    def torn(self) -> bool:
+        """Whether packets are missing before it, of those since the first one."""
+        return self.skipped > 0 and not self.cut
 
 
 @dataclass(slots=True)
@@ -59,7 +68,13 @@ class Exchange:
 
 
 class Conversation(Protocol):
-    """One connection. Both methods give the exchanges that are complete with this piece."""
+    """One connection. Both methods give the exchanges that are complete with this piece.
+
+    `unpaired` counts requests whose answer was missed, told as such or for want of room not at all, and answers whose
+    request was; who counts on sets it to 0.
+    """
+
+    unpaired: int
 
     @property
     def over(self) -> bool:
@@ -84,5 +99,9 @@ class Dissector:
 
     name: str
     claims: Callable[[bytes], Speaker | None]
-    converse: Callable[[], Conversation]
+    converse: Callable[..., Conversation]
     slots: int = 2
+
+    def leaving_out(self, redaction: Redaction) -> Self:
+        """The same, of a protocol whose conversations are told what to leave out."""
+        return replace(self, converse=partial(self.converse, redaction))

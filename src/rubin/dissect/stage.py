@@ -17,6 +17,7 @@ from rubin.dissect.dissectors import DISSECTORS
 from rubin.dissect.found import Found, Told, joined
 from rubin.dissect.protocols import http1
 from rubin.dissect.protocols.tls import is_encrypted
+from rubin.dissect.redaction import REDACTION, Redaction
 from rubin.dissect.segments import I64, LOCAL, UNKNOWN, Segments
 from rubin.dissect.talks import Talks
 from rubin.dissect.turns import Turns
@@ -37,12 +38,13 @@ _SECOND_NS = 1_000_000_000
 class Stage:
     """One thread reads. `wishes` says what it wants to hear of whom, since it was last asked."""
 
-    def __init__(self, dissectors: Sequence[Dissector] = DISSECTORS) -> None:
+    def __init__(self, dissectors: Sequence[Dissector] = DISSECTORS, redaction: Redaction = REDACTION) -> None:
         self._dissectors = dissectors
         self.connections = Connections()
-        self.turns, self.datagrams, self.talks = Turns(), Datagrams(), Talks()
+        self.turns, self.datagrams, self.talks = Turns(redaction), Datagrams(), Talks()
         self._claims = lru_cache(_REMEMBERED)(self._claimed)  # many connections begin alike
         self._wishes: list[tuple[I64, int]] = []
+        self._vain: list[int] = []
         self._ticked_ns = 0
 
     @property
@@ -128,10 +130,13 @@ class Stage:
             self.talks.begin(number, dissector, bool(segments.from_start[row]))
             self._wish(np.array([number]), dissector.slots)
             return
-        state["looked"][number] += 1
-        if state["looked"][number] >= _MOST_LOOKS or is_encrypted(data):
+        looked = state["looked"][number] = state["looked"][number] + 1
+        gives_up = looked >= _MOST_LOOKS or is_encrypted(data)
+        if gives_up:
             state["kind"][number] = NOTHING
             self._wish(np.array([number]), NEVER)
+        if looked == 1 if segments.from_start[row] else gives_up:  # many connections end before they are given up
+            self._vain.append(number)
 
     def _claimed(self, data: bytes) -> tuple[tuple[Dissector, Speaker], ...]:
         """Who says that a packet is his own, and who speaks then. Each dissector takes some microseconds."""
@@ -148,10 +153,15 @@ class Stage:
         facts = self.connections.facts
         return [] if facts is None else [(facts[number], slots) for number, slots in wishes]
 
+    def vain(self) -> npt.NDArray[np.void] | None:
+        """Facts of connections, each once, of which what came first could not be read; None: of none."""
+        vain, self._vain = self._vain, []
+        return self.connections.facts[vain] if vain and self.connections.facts is not None else None
+
     def tick(self, now_ns: int, messages: Messages) -> Told:
         """Requests that wait for long, once a second at most; those that are older still are forgotten.
 
-        Call it after `wishes`: connections may have other numbers then.
+        Call it after `wishes` and `vain`: connections may have other numbers then.
         """
         if now_ns - self._ticked_ns < _SECOND_NS:
             return self._told([])

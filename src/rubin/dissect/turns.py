@@ -14,7 +14,10 @@ from rubin.dissect.connections import NOTHING, Connections
 from rubin.dissect.found import Found
 from rubin.dissect.http1_streams import MessageHeads, Packets
 from rubin.dissect.protocols import http1
+from rubin.dissect.protocols.headers import url
 from rubin.dissect.protocols.http1 import ABSENT, REQUEST, RESPONSE, Heads
+from rubin.dissect.protocols.http1_headers import Headers
+from rubin.dissect.redaction import REDACTION, Redaction
 from rubin.dissect.segments import I64, U64, Mask, Segments
 from rubin.dissect.waiting import Waiting
 from rubin.model.batch import Array
@@ -29,8 +32,10 @@ _MOST_BYTES = 0xFFFFFFFF
 class Turns:
     """The requests that wait, and the reading of one batch after the other. `lost` counts answers without a request."""
 
-    def __init__(self) -> None:
+    def __init__(self, redaction: Redaction = REDACTION) -> None:
         self.waiting = Waiting()
+        self.headers = Headers(redaction)
+        self._redaction = redaction
         self.lost = 0
         self._words: tuple[Messages, Array, Array] | None = None
 
@@ -70,32 +75,37 @@ class Turns:
         row["secured"] = segments.secured[requests.packet]
         row["method"], row["version"] = methods[heads.method], versions[heads.minor]
         target = at + heads.target
-        size = http1.queries(segments.data, target, heads.target_size)
-        row["target"] = texts.codes(segments.data, target, size)
+        size, line = heads.target_size, heads.target + heads.target_size + len(" HTTP/1.1")
+        odd = (segments.data[target] != ord("/")) | (not self._redaction.http_urlquery)
+        if self._redaction.http_urlquery:
+            size = http1.queries(segments.data, target, size)
+        row["target"] = texts.codes(segments.data, target, np.where(odd, 0, size))
         row["authority"] = texts.codes(segments.data, at + heads.host, heads.host_size)
-        self._whole(row, packets, target, size, messages)
+        self._odd(row, np.flatnonzero(odd), packets, target, size, messages)
         traced = np.flatnonzero(heads.trace)
         traced = traced[http1.is_trace(segments.data, (at + heads.trace)[traced])]
         if len(traced):
             digits = np.full(len(traced), 32)
             row["trace_id"][traced] = texts.append(segments.data, (at + heads.trace)[traced], digits)
+        there = np.where(heads.size > 0, heads.size, segments.captured[requests.packet] - requests.offset)
+        row["attributes"] = self.headers.codes(
+            segments.data, at + line, there - line, segments.time_ns[requests.packet], messages
+        )
         row["request_bytes"] = _whole_size(heads, np.where(heads.content == ABSENT, 0, heads.content))
         number = packets.number[requests.packet]
         key = _key(number, segments.acknowledged[requests.packet])
         order = np.argsort(segments.time_ns[requests.packet], kind="stable")
         self.waiting.add(key[order], number[order], segments.time_ns[requests.packet][order], chosen(row, order))
 
-    def _whole(self, row: Array, packets: Packets, target: I64, size: I64, messages: Messages) -> None:
-        """A target that is a URL of its own needs no host, and may name a user, who is left out."""
+    def _odd(self, row: Array, odd: I64, packets: Packets, target: I64, size: I64, messages: Messages) -> None:
+        """Targets that are more than a path: a URL of its own needs no host, credentials are left out."""
         data = packets.segments.data
-        for odd in np.flatnonzero(data[target] != ord("/")).tolist():
-            text = data[target[odd] : target[odd] + size[odd]].tobytes().decode(errors="replace")
-            scheme, mark, rest = text.partition("://")
-            if mark:
-                authority, slash, path = rest.partition("/")
-                text = f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
-                row["authority"][odd] = 0
-            row["target"][odd] = messages.texts.code(text)
+        for at in odd.tolist():
+            text = data[target[at] : target[at] + size[at]].tobytes().decode(errors="replace")
+            scheme, mark, _ = text.partition("://")
+            if mark and scheme.isalpha():
+                row["authority"][at] = 0
+            row["target"][at] = messages.texts.code(url(text, self._redaction))
 
     def _answer(self, packets: Packets, responses: MessageHeads, state: Array, messages: Messages) -> list[Found]:
         segments = packets.segments

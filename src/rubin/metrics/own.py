@@ -41,6 +41,8 @@ _NAMES: dict[str, tuple[str, Literal["counter", "gauge"], tuple[str, ...], str]]
     "program_runs": ("rubin_program_runs_total", "counter", ("program",), "How often a kernel program ran"),
     "stage_seconds": ("rubin_stage_cpu_seconds_total", "counter", ("stage",), "CPU time of a part of the line"),
     "stage_failures": ("rubin_stage_failures_total", "counter", ("stage",), "Batches that part of the line failed on"),
+    "unpaired": ("rubin_messages_unpaired_total", "counter", (), "Requests and answers that could not be paired"),
+    "dissector_failures": ("rubin_dissector_failures_total", "counter", (), "Connections that a dissector failed on"),
     "queue_length": ("rubin_queue_length", "gauge", ("queue",), "What waits in a queue"),
     "ring_fill": ("rubin_ring_fill_ratio", "gauge", ("ring",), "How full a ring is, 0 to 1"),
     "memory_bytes": ("rubin_memory_resident_bytes", "gauge", (), "Resident memory of the agent"),

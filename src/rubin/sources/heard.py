@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from rubin.dissect.dissectors import dissectors
 from rubin.dissect.found import Told
 from rubin.dissect.packets import Packets
+from rubin.dissect.redaction import REDACTION, Redaction
 from rubin.dissect.segments import I64, U8, UNKNOWN, Segments
 from rubin.dissect.stage import Stage
 from rubin.model.batch import Array, FlowBatch
@@ -28,9 +30,9 @@ _LONG_NS = 3600 * 1_000_000_000
 class Heard:
     """Reads a capture's packets in order; of each first the request, then the answer, in one row."""
 
-    def __init__(self, uuid_high: int) -> None:
+    def __init__(self, uuid_high: int, redaction: Redaction = REDACTION) -> None:
         """`uuid_high`: the first half of the UUIDs of this reading."""
-        self._stage, self._uuid_high = Stage(), uuid_high
+        self._stage, self._uuid_high = Stage(dissectors(redaction), redaction), uuid_high
         self._last_ns = self._made = 0
 
     def read(self, data: U8, packets: Packets, columns: dict[str, Array], tables: Tables) -> FlowBatch | None:

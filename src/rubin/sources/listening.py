@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from rubin.dissect.dissectors import dissectors
 from rubin.dissect.found import Told
+from rubin.dissect.redaction import REDACTION, Redaction
 from rubin.dissect.segments import I64, LOCAL, REMOTE, U8, UNKNOWN, Segments
 from rubin.dissect.stage import NEVER, Stage
 from rubin.kernel import payloads
@@ -17,7 +19,8 @@ from rubin.sources.governor import Governor
 MOST_PACKETS = 8192
 """At a time, half of what the ring holds: while these are read the kernel can go on."""
 
-_FEW, _PATIENCE_S = 256, 0.12  # so that an exchange is told within 0.2 s
+_MANY = MOST_PACKETS // 2  # a quarter of the ring
+_PATIENCE_S = 0.12  # so that an exchange is told within 0.2 s
 _SECOND_S = 1.0  # for requests that wait, and the governor
 
 _SAME = (
@@ -29,10 +32,10 @@ _SAME = (
 class Listening:
     """Takes what the kernel has of what is said, and says what more of it is wanted. For one thread."""
 
-    def __init__(self, heard: Payloads, most_percent: float) -> None:
+    def __init__(self, heard: Payloads, most_percent: float, redaction: Redaction = REDACTION) -> None:
         """`most_percent`: the agent's share of the machine."""
         self.payloads = heard
-        self.stage = Stage()
+        self.stage = Stage(dissectors(redaction), redaction)
         self.governor = Governor(most_percent)
         self._servers = _Servers()
         self._more, self._looked_s = False, 0.0
@@ -45,10 +48,10 @@ class Listening:
     def is_due(self, now_s: float) -> bool:
         """Whether it is time to `take`.
 
-        A look costs milliseconds however little there is: a few packets wait a moment for more of them.
+        A look costs milliseconds however little there is: packets wait a moment for more of them.
         """
         pending = self.payloads.ring.pending_bytes
-        patience_s = 0.0 if pending >= _FEW * PAYLOAD.itemsize else _PATIENCE_S if pending else _SECOND_S
+        patience_s = 0.0 if pending >= _MANY * PAYLOAD.itemsize else _PATIENCE_S if pending else _SECOND_S
         if now_s - self._looked_s < patience_s:
             return False
         self._looked_s = now_s
@@ -65,7 +68,10 @@ class Listening:
             facts = whose.view(FACTS)
             wanted = np.full(len(facts), slots if slots > 0 else payloads.NOTHING)
             self.payloads.want(facts["index"].astype(np.int64), facts["tag"], wanted)
-            self._servers.learn(self.payloads, facts, slots != NEVER)
+            if slots != NEVER:
+                self._servers.heard(self.payloads, facts)
+        if (vain := self.stage.vain()) is not None:
+            self._servers.in_vain(self.payloads, vain.view(FACTS))
         if self.governor.step():
             self.payloads.admit(self.governor.share)
         told = told.with_more(self.stage.tick(now_ns, messages))
@@ -88,6 +94,7 @@ class Listening:
             "connections": stage.connections.count,
             "waiting": len(stage.turns.waiting) + len(stage.datagrams.waiting),
             "unpaired": stage.lost,
+            "without_headers": stage.turns.headers.unread,
             "failures": stage.talks.failures,
             "heard_percent": round(100 * self.governor.share, 1),
             "ring_fill_percent": round(100 * self.payloads.ring.fill, 2),
@@ -104,17 +111,25 @@ class _Servers:
     def __init__(self) -> None:
         self._in_vain = np.zeros(payloads.MUTE_PLACES, np.int64)
 
-    def learn(self, heard: Payloads, facts: Records, is_read: bool) -> None:
-        """What came of these connections."""
-        places = payloads.mute_places(facts)
-        places = places[(places >= 0) & (facts["protocol"] == Protocol.TCP)]
-        if is_read:
-            spoken = places[self._in_vain[places] > 0]
-            self._in_vain[spoken] = 0
-            heard.mute(spoken, False)
-            return
+    def heard(self, kernel: Payloads, facts: Records) -> None:
+        """These connections could be read."""
+        places = _places(facts)
+        spoken = places[self._in_vain[places] > 0]
+        self._in_vain[spoken] = 0
+        kernel.mute(spoken, False)
+
+    def in_vain(self, kernel: Payloads, facts: Records) -> None:
+        """These could not."""
+        places = _places(facts)
         np.add.at(self._in_vain, places, 1)
-        heard.mute(places[self._in_vain[places] >= _MOST_IN_VAIN], True)
+        kernel.mute(places[self._in_vain[places] >= _MOST_IN_VAIN], True)
+
+
+def _places(facts: Records) -> I64:
+    """Those of the servers, of TCP, that are known."""
+    places = payloads.mute_places(facts)
+    found: I64 = places[(places >= 0) & (facts["protocol"] == Protocol.TCP)]
+    return found
 
 
 _MOST_IN_VAIN = 32  # connections with a server

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from rubin.dissect.redaction import REDACTION, Redaction
 from rubin.errors import UnsupportedError
 from rubin.kernel import cgroups, drop_reasons, libbpf, privileges, processes, stats
 from rubin.kernel.clock import epoch_offset_ns
@@ -68,7 +69,7 @@ class Live:
     One thread iterates. The iteration ends with what the tables still held, so that no byte is missing.
     """
 
-    def __init__(self, settings: LiveSettings | None = None) -> None:
+    def __init__(self, settings: LiveSettings | None = None, redaction: Redaction = REDACTION) -> None:
         """Attaches everything. Raises RubinError: not enough privileges, another agent, nothing to attach."""
         self.settings = settings or LiveSettings()
         self.settings.check()
@@ -85,7 +86,7 @@ class Live:
         self._losses = Losses(objects.map("losses"), self.settings.node_name)
         self._costs = stats.Costs(objects, PACKET_PROGRAMS)
         self._flows = Flows(self._names())
-        self._listening = self._listen()
+        self._listening = self._listen(redaction)
         self._clear = Clear(objects) if self._listening is not None and self.probes.reads_clear else None
         self._stopping = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._ring.watch(self._stopping)
@@ -151,13 +152,14 @@ class Live:
         self._busy_s = time.monotonic()
         return batch.with_lost(lost) if lost else batch
 
-    def _listen(self) -> Listening | None:
+    def _listen(self, redaction: Redaction) -> Listening | None:
         """What is said, where it is taken."""
         found = [self.probes.objects.get(name) for name in ("payloads", "talks", "admitted", "mute")]
         if not self.probes.listens or None in found:
             return None
         ring, talks, admitted, mute = (one for one in found if one is not None)
-        listening = Listening(Payloads(ring, talks, admitted, mute), self.settings.most_cpu_percent)
+        heard = Payloads(ring, talks, admitted, mute)
+        listening = Listening(heard, self.settings.most_cpu_percent, redaction)
         self._ring.watch(ring.fd, edge=True)
         return listening
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from rubin.dissect.openers import Openers
 from rubin.dissect.packets import LINK_TYPES, Packets, parse
+from rubin.dissect.redaction import REDACTION, Redaction
 from rubin.errors import RubinError
 from rubin.model.batch import Array, FlowBatch
 from rubin.model.enums import EventType, FlowType, TracePoint, TraceReason, Verdict
@@ -32,14 +33,14 @@ class Pcap:
     count what has been read so far.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, redaction: Redaction = REDACTION) -> None:
         self._pieces = Pieces(path, "a pcap or pcapng file")
         self.name = self._pieces.name
         self.packets = self.broken = self.skipped = 0
         # RFC 9562, version 8: 60 random bits of this reading and the version, 62 bits that count and the variant
         self._uuid_high = int.from_bytes(os.urandom(8), "little") & ~0xF000 | 0x8000
         self._openers = Openers()
-        self._heard = Heard(self._uuid_high)
+        self._heard = Heard(self._uuid_high, redaction)
         self._exchanges: list[FlowBatch] = []
         self._shared = Shared(Tables())
         self._strange: set[int] = set()

@@ -7,12 +7,14 @@ GROUPS = {
     "run": ("pyproject.toml", "--group", "build"),
     "dev": ("pyproject.toml", "--group", "build", "--group", "dev"),
     "vm": ("--group", "vm"),
+    "fuzz": ("--group", "fuzz"),
+    "bench": ("bench/alternatives.in",),
 }
 OPTIONS = "--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade"
 
 
 def main(arguments: list[str]) -> int:
-    """Rewrites requirements.lock and requirements-dev.lock; no registry's address gets into them."""
+    """Rewrites all of them; no registry's address gets into them."""
     del arguments
     environment.need("run")
     uv = BUILD / "uv"

@@ -162,6 +162,7 @@ class Talk:
     over = False
 
     def __init__(self) -> None:
+        self.unpaired = 0
         self._waiting: dict[int, tuple[int, int, Parsed]] = {}  # identifier: time, size, question
         self._rest = {Speaker.CLIENT: b"", Speaker.SERVER: b""}
 
@@ -171,6 +172,7 @@ class Talk:
             if not parsed.is_answer:
                 while len(self._waiting) >= _MOST_WAITING:
                     del self._waiting[next(iter(self._waiting))]
+                    self.unpaired += 1
                 self._waiting.setdefault(number, (piece.time_ns, size, parsed))
         return ()
 
@@ -178,7 +180,9 @@ class Talk:
         """Answers, each with its question."""
         for number, size, parsed in self._messages(Speaker.SERVER, piece):
             asked = self._waiting.pop(number, None) if parsed.is_answer else None
-            if asked is not None:
+            if asked is None:
+                self.unpaired += parsed.is_answer
+            else:
                 yield _exchange(asked[0], piece.time_ns, asked[1], size, parsed)
 
     def unanswered(self, before_ns: int) -> Iterable[Exchange]:

@@ -2,72 +2,25 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import unquote_plus
 
-from rubin.errors import UsageError
+from rubin.dissect.redaction import REDACTED, REDACTION, Redaction, is_credential
 from rubin.model.messages import Attributes
 
-REDACTED = "HUBBLE_REDACTED"
-HARMLESS = frozenset(
-    {
-        "accept",  # a client that asks for what the server does not have
-        "content-length",  # a body that was announced, and never came
-        "content-type",  # JSON that is HTML: the error page of a proxy
-        "grpc-status",  # the status of a call, a number
-        "host",  # the virtual host that was meant
-        "server",  # which software answered: the application or the proxy before it
-        "transfer-encoding",  # chunked or not: what proxies disagree about
-        "user-agent",  # which client it is, of many behind one address
-        "x-request-id",  # finds the request again in everybody's logs
-    }
-)
-"""Headers whose values are kept where nobody says otherwise: what software says of itself and of the message.
-
-All else may hold what a person typed, or opens a door. `grpc-message` is free text and often quotes the request;
-`date` is known from the packet, and would make every message different.
-"""
-
-_SECRET = re.compile(
-    r"authorization|cookie|token|secret|passw|passphrase|(?:api|access|private)-?key|credential|signature|session|bearer"
-    r"|jwt|csrf|xsrf|(?:^|-)auth(?:-|$)"
-)
 _MOST_HEADERS, _LONGEST_NAME, _LONGEST_VALUE, _LONGEST_URL = 64, 64, 256, 2048
+_REMEMBERED = 4096
+_OF_URLS = frozenset(
+    {"destination", "host", "referer", "x-envoy-original-path", "x-forwarded-uri", "x-original-uri", "x-original-url"}
+)
+_QUERY = re.compile(r"[?#].*", re.DOTALL)
+_PARAMETER = re.compile(r"([?&;#]([^=?&;#]*)=)[^&;#]*")
+_CREDENTIALS = frozenset({"code", "key", "otp", "sid", "sig", "ticket"})  # in queries; elsewhere harmless words
 _PASSWORD = re.compile(r"((?:^|//)[^/?#:@]*):[^/?#]*@")
 # https://www.w3.org/TR/trace-context/, 3.2: version, trace id, parent id, flags; later versions may go on after a dash
 _TRACEPARENT = re.compile(
     rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.DOTALL
 )
-
-
-@dataclass(frozen=True)
-class Redaction:
-    """What is left out, as in Hubble's `hubble-redact-http-*`. Raises UsageError for two lists that contradict.
-
-    Values of headers are kept if `allow` has their name; with a `deny` all but those are kept; with neither, none.
-    The values of credentials (`authorization`, `cookie` and their like) are never kept, whatever the lists say.
-    """
-
-    allow: frozenset[str] = HARMLESS
-    deny: frozenset[str] = frozenset()
-    url_query: bool = True
-    """Queries and fragments of URLs are left out."""
-    user_info: bool = True
-    """The password of a URL is."""
-
-    def __post_init__(self) -> None:
-        if self.deny and self.allow not in (HARMLESS, frozenset()):
-            raise UsageError("headers are both allowed and denied", "one of the two lists")
-        for name in ("allow", "deny"):
-            object.__setattr__(self, name, frozenset(header.lower() for header in getattr(self, name)))
-
-    def keeps(self, name: str) -> bool:
-        """Whether the value of the header with this name, in lower case, may be seen."""
-        if _SECRET.search(name):
-            return False
-        return name not in self.deny if self.deny else name in self.allow
-
-
-REDACTION = Redaction()
 
 
 def kept(headers: Iterable[tuple[str, str]], redaction: Redaction = REDACTION) -> Attributes:
@@ -78,19 +31,38 @@ def kept(headers: Iterable[tuple[str, str]], redaction: Redaction = REDACTION) -
     shown = []
     for name, value in headers:
         name = name.lower()
-        shown.append((name[:_LONGEST_NAME], value[:_LONGEST_VALUE] if redaction.keeps(name) else REDACTED))
+        shown.append(_header(name[:_LONGEST_NAME], _value(name, value, redaction)))
         if len(shown) == _MOST_HEADERS:
             break
     return tuple(sorted(shown, key=lambda header: header[0]))
 
 
+def _value(name: str, value: str, redaction: Redaction) -> str:
+    if not redaction.keeps(name):
+        return REDACTED
+    return (url(value, redaction) if name in _OF_URLS else value)[:_LONGEST_VALUE]
+
+
+@lru_cache(_REMEMBERED)
+def _header(name: str, value: str) -> tuple[str, str]:
+    """One and the same object for a header that comes again: most are in many messages."""
+    return name, value
+
+
 def url(target: str, redaction: Redaction = REDACTION) -> str:
-    """A path, URL or authority without what may not be seen: query and fragment, and the password before a host."""
-    if redaction.url_query:
-        target = re.split(r"[?#]", target, maxsplit=1)[0]
-    if redaction.user_info:
+    """A path, URL or authority without what may not be seen: query and fragment, and the password before a host.
+
+    Of a query that may be seen the parameters that are credentials by their name have no value.
+    """
+    target = _QUERY.sub("", target) if redaction.http_urlquery else _PARAMETER.sub(_parameter, target)
+    if redaction.http_userinfo:
         target = _PASSWORD.sub(rf"\1:{REDACTED}@", target)
     return target[:_LONGEST_URL]
+
+
+def _parameter(found: re.Match[str]) -> str:
+    name = unquote_plus(found[2])
+    return f"{found[1]}{REDACTED}" if is_credential(name) or name.lower() in _CREDENTIALS else found[0]
 
 
 def trace_id(value: bytes) -> str:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from rubin.dissect.conversation import Dissector, Exchange, Piece, Speaker
-from rubin.dissect.protocols.headers import REDACTION, Redaction
 from rubin.dissect.protocols.hpack import MOST_BYTES, Field, Table
 from rubin.dissect.protocols.http2_frames import (
     END_HEADERS,
@@ -32,6 +31,7 @@ from rubin.dissect.protocols.http2_frames import (
     readable,
 )
 from rubin.dissect.protocols.http2_stream import READ, Stream, error_name
+from rubin.dissect.redaction import REDACTION, Redaction
 
 _ASKS, _ANSWERS = frozenset({b":method", b":path", b":authority", b":scheme", b":protocol"}), b":status"
 _MOST_STREAMS = 1000
@@ -106,6 +106,7 @@ class HTTP2:
     over = False
 
     def __init__(self, redaction: Redaction = REDACTION) -> None:
+        self.unpaired = 0
         self._redaction = redaction
         self._streams: dict[int, Stream] = {}
         self._client = _Direction(redaction, self._streams.__contains__)
@@ -177,6 +178,7 @@ class HTTP2:
         if len(self._streams) >= _MOST_STREAMS:
             oldest = next(iter(self._streams))
             self._streams[oldest].response_whole = False
+            self.unpaired += not self._streams[oldest].exchange.answered_ns
             self._end(oldest)
         return self._streams.setdefault(number, Stream())
 
@@ -187,7 +189,9 @@ class HTTP2:
             self._end(number, error_name(payload[4:8]) or "GOAWAY")
 
     def _end(self, number: int, error: str = "") -> None:
-        self._told.append(self._streams.pop(number).end(error))
+        exchange = self._streams.pop(number).end(error)
+        self.unpaired += not exchange.started_ns
+        self._told.append(exchange)
 
 
 HTTP2_OVER_TCP = Dissector("http2", claims, HTTP2)

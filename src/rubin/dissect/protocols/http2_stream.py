@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 from rubin.dissect.conversation import Exchange
-from rubin.dissect.protocols.headers import REDACTION, Redaction, kept, trace_id, url
+from rubin.dissect.protocols.headers import kept, trace_id, url
 from rubin.dissect.protocols.hpack import Field
+from rubin.dissect.redaction import REDACTION, Redaction
 
 READ = frozenset(
     {b":method", b":path", b":authority", b":status", b"host", b"content-type", b"grpc-status", b"traceparent"}

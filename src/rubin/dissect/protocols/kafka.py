@@ -2,20 +2,22 @@
 
 https://kafka.apache.org/protocol. `method` is the API's name, `target` the first topics, or the group where none is
 named; `status` and `error` are those of the first partition (topic, group) that has one. Newer versions call topics by
-number: what answers to Metadata say of these is kept for all connections. Keys, values and headers are never read.
+number: what answers to Metadata say of these is kept for all connections. Where values may be seen, `key` and `value`
+are those of the first record.
 """
 
 import base64
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from struct import unpack_from
 from typing import NamedTuple
 
 from rubin.dissect.conversation import Dissector, Exchange, Piece, Speaker
-from rubin.dissect.protocols.framing import OUTSTANDING, Part, Stream
-from rubin.dissect.protocols.kafka_messages import APIS, ERRORS, contents
+from rubin.dissect.protocols.framing import OUTSTANDING, Gap, Part, Stream
+from rubin.dissect.protocols.kafka_messages import APIS, ERRORS, Contents, contents
+from rubin.dissect.protocols.kafka_records import first_record
+from rubin.dissect.redaction import REDACTION, Redaction
 
 _HEADER_BYTES = 14  # length, API, version, correlation, length of the client's name
 _MOST_BYTES = 1 << 30
@@ -67,74 +69,89 @@ class Kafka:
 
     over = False
 
-    def __init__(self, names: TopicNames | None = None) -> None:
-        self._client = Stream(_measure_request, _resync_request)
-        self._server = Stream(_measure_response, self._resync_response)
+    def __init__(self, names: TopicNames | None = None, redaction: Redaction = REDACTION) -> None:
+        self.unpaired = 0
+        self._client = Stream(_measure_request, _resync_request, self._request, _nothing)
+        self._server = Stream(_measure_response, self._resync_response, self._answer, _nothing)
         self._waiting: OrderedDict[int, _Asked] = OrderedDict()
         self._names = names or TopicNames()
+        self._redaction = redaction
+        self._told: list[Exchange] = []
 
-    def client(self, piece: Piece) -> Iterator[Exchange]:
+    def client(self, piece: Piece) -> list[Exchange]:
         """The exchanges that are complete with this piece."""
-        yield from self._answers(self._server.flush())
-        for part in self._client.feed(piece):
-            if not part.lost:
-                yield from self._request(part)
+        self._server.flush()
+        self._client.feed(piece)
+        return self._tell()
 
-    def server(self, piece: Piece) -> Iterator[Exchange]:
+    def server(self, piece: Piece) -> list[Exchange]:
         """The exchanges that are complete with this piece."""
-        for part in self._client.flush():
-            yield from self._request(part)
-        yield from self._answers(self._server.feed(piece))
+        self._client.flush()
+        self._server.feed(piece)
+        return self._tell()
 
-    def unanswered(self, before_ns: int) -> Iterator[Exchange]:
+    def unanswered(self, before_ns: int) -> list[Exchange]:
         """Requests from before this time."""
-        yield from self._answers(self._server.flush())
+        self._server.flush()
         for asked in self._waiting.values():
             if not asked.told and asked.exchange.started_ns < before_ns:
                 asked.told = True
-                yield asked.exchange
+                self._told.append(asked.exchange)
+        return self._tell()
 
-    def _request(self, part: Part) -> Iterable[Exchange]:
+    def _tell(self) -> list[Exchange]:
+        told, self._told = self._told, []
+        return told
+
+    def _request(self, part: Part) -> None:
         header = _header(part.data, 0)
         if header is None:
-            return ()  # tokens of SASL come without one after the first version of SaslHandshake
+            return  # tokens of SASL come without one after the first version of SaslHandshake
         found = contents(part.data, header.end, header.api, header.version, response=False)
         exchange = Exchange("kafka", part.time_ns, method=APIS[header.api].name, request_bytes=part.size)
         exchange.target = ",".join(map(self._names.of, found.topics)) or found.group
         known = {"client_id": header.client, "api_version": str(header.version), "group": found.group}
         exchange.attributes = tuple((name, value) for name, value in known.items() if value)
+        self._show(exchange, found)
         if header.api == 0 and found.acks == 0:
-            return (exchange,)  # it has no answer
-        lost = self._waiting.pop(header.correlation, None)
+            self._told.append(exchange)  # it has no answer
+            return
+        self._miss(self._waiting.pop(header.correlation, None))
         self._waiting[header.correlation] = _Asked(exchange, header.api, header.version)
-        if lost is None and len(self._waiting) > OUTSTANDING:
-            _, lost = self._waiting.popitem(last=False)
-        return (lost.exchange,) if lost is not None and not lost.told else ()
+        if len(self._waiting) > OUTSTANDING:
+            self._miss(self._waiting.popitem(last=False)[1])
 
-    def _answers(self, parts: Iterable[Part]) -> Iterator[Exchange]:
-        for part in parts:
-            if not part.lost:
-                yield from self._answer(part)
+    def _show(self, exchange: Exchange, found: Contents) -> None:
+        """What is written and read, where that may be seen."""
+        if not self._redaction.values:
+            exchange.attributes += first_record(found.records)
 
-    def _answer(self, part: Part) -> Iterator[Exchange]:
+    def _miss(self, asked: _Asked | None) -> None:
+        """Nothing will be known of its answer."""
+        if asked is not None and not asked.told:
+            self.unpaired += 1
+            self._told.append(asked.exchange)
+
+    def _answer(self, part: Part) -> None:
         (correlation,) = unpack_from(">i", part.data, 4)
         if correlation not in self._waiting:
+            self.unpaired += 1
             return
         while True:  # a broker answers in order: the answers to those before were missed
             number, asked = self._waiting.popitem(last=False)
             if number == correlation:
                 break
-            if not asked.told:
-                yield asked.exchange
+            self._miss(asked)
         found = contents(part.data, 8, asked.api, asked.version, response=True)
         self._names.learn(found.names)
         exchange = asked.exchange
         exchange.answered_ns, exchange.response_bytes = part.time_ns, part.size
+        self._show(exchange, found)
         if found.error:
             exchange.status, exchange.failed = found.error, True
             exchange.error = ERRORS.get(found.error, str(found.error))
         if not asked.told:
-            yield exchange
+            self._told.append(exchange)
 
     def _resync_response(self, data: bytes) -> int:
         """As `Stream.resync`: whole answers to what was asked, the last of them perhaps cut."""
@@ -147,6 +164,11 @@ class Kafka:
                 return -1
             at += 4 + size
         return 0
+
+
+def _nothing(gap: Gap) -> None:
+    """What is missing is missed where the next answer comes: it has a number."""
+    del gap
 
 
 def _measure_response(data: bytes, at: int) -> int:

@@ -1,4 +1,4 @@
-"""Kafka's messages, of each as much as is shown: topics, group, error. Nothing of a record is ever read.
+"""Kafka's messages, of each as much as is shown: topics, group, error. Records are not looked into.
 
 https://kafka.apache.org/protocol; the layouts are those of clients/src/main/resources/common/message in Kafka's source.
 """
@@ -207,6 +207,7 @@ class Contents:
     group: str = ""
     acks: int = -1
     error: int = 0
+    records: bytes = b""  # the first batch, as far as it is there
 
 
 class _Walk:
@@ -275,7 +276,7 @@ class _Walk:
         elif kind == "s":
             self._text()
         elif kind == "y":
-            self._skip(self._length(">i"))
+            self._records(self._length(">i"))
         elif kind == ".":
             raise _End
         else:
@@ -284,6 +285,10 @@ class _Walk:
                 self.found.acks = value
             else:
                 self.found.error = self.found.error or value
+
+    def _records(self, length: int) -> None:
+        self.found.records = self.found.records or self._data[self._at : self._at + length]
+        self._skip(length)
 
     def _topic(self, name: bytes) -> None:
         self._name = name if _TOPIC.match(name) else b""

@@ -7,11 +7,11 @@ prepared statement says is not known where nobody saw it being prepared. Error t
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from rubin.dissect.conversation import Dissector, Exchange, Piece
-from rubin.dissect.protocols.framing import OUTSTANDING, Order, Part, Stream
+from rubin.dissect.conversation import Dissector, Exchange
+from rubin.dissect.protocols.framing import Gap, Part, Stream
+from rubin.dissect.protocols.in_order import Command, InOrder
 from rubin.dissect.protocols.mysql_packets import (
     COMMANDS,
     COMPRESSED,
@@ -32,6 +32,7 @@ from rubin.dissect.protocols.mysql_packets import (
 )
 from rubin.dissect.protocols.sql import Dialect, Statement, statements
 from rubin.dissect.protocols.sql_errors import MYSQL as ERRORS
+from rubin.dissect.redaction import REDACTION, Redaction
 from rubin.model.messages import Attributes
 
 _REMEMBERED = 512
@@ -48,36 +49,25 @@ _UNKNOWN = Statement("", (), "")
 
 
 @dataclass(slots=True)
-class _Command:
-    exchange: Exchange | None  # None: told already
-    code: int
-    expects: int  # the number of the answer's first packet
+class _Command(Command):
+    code: int = 0
+    expects: int = 0  # the number of the answer's first packet
     stage: int = _FIRST
     left: int = 0  # definitions of columns still to come
     ends: int = 0  # EOF packets still to come behind them
     statement: Statement = _UNKNOWN
-    begun: bool = False
     torn: bool = False  # some of the answer was lost
     continued: bool = False  # the packet goes on in the next one
-    answered_ns: int = 0
-    answered_bytes: int = 0
-
-    def finish(self) -> Iterator[Exchange]:
-        """With the answer as far as it is known."""
-        exchange, self.exchange = self.exchange, None
-        if exchange is not None:
-            exchange.answered_ns, exchange.response_bytes = self.answered_ns, self.answered_bytes
-            yield exchange
 
 
-class MySQL:
+class MySQL(InOrder[_Command, Part]):
     """One connection."""
 
-    def __init__(self) -> None:
-        self.over = False
-        self._client = Stream(size, resync_client)
-        self._server = Stream(size, resync_server)
-        self._order: Order[_Command] = Order()
+    def __init__(self, redaction: Redaction = REDACTION) -> None:
+        super().__init__()
+        self._redaction = redaction
+        self._client = Stream(size, resync_client, self._request, self._requests_lost)
+        self._server = Stream(size, resync_server, self._answer, self._answers_lost)
         self._starting = True
         self._server_version = ""
         self._server_flags = self._flags = 0
@@ -87,58 +77,26 @@ class MySQL:
         self._user = self._database = ""
         self._attributes: Attributes = ()
 
-    def client(self, piece: Piece) -> Iterator[Exchange]:
-        """The exchanges that are complete with this piece."""
-        for part in self._server.flush():
-            yield from self._answer(part)
-        self._order.client_speaks(piece.time_ns)
-        yield from self._requests(self._client.feed(piece))
-
-    def server(self, piece: Piece) -> Iterator[Exchange]:
-        """The exchanges that are complete with this piece."""
-        self._order.server_speaks(piece.time_ns)
-        yield from self._requests(self._client.flush())
-        for part in self._server.feed(piece):
-            if not self.over:
-                yield from self._answers_lost(part) if part.lost else self._answer(part)
-
-    def unanswered(self, before_ns: int) -> Iterator[Exchange]:
-        """Requests from before this time, also those whose answer has begun and whose end may have been missed."""
-        for part in self._server.flush():
-            yield from self._answer(part)
-        for command in self._order.waiting:
-            if command.exchange is not None and command.exchange.started_ns < before_ns:
-                yield from command.finish()
-
     # --- what the client says
 
-    def _requests(self, parts: Iterable[Part]) -> Iterator[Exchange]:
-        for part in parts:
-            if not self.over:
-                yield from self._requests_lost() if part.lost else self._request(part)
-        if self._order.lost:  # nobody knows whose answers will come
-            yield from _told(self._order.lose())
-
-    def _request(self, part: Part) -> Iterable[Exchange]:
-        number = part.data[3]
+    def _request(self, message: Part) -> None:
+        number = message.data[3]
         if number:
-            return self._continues(part, number)
+            self._continue(message, number)
+            return
         self._starting = False
-        code = part.data[4] if part.size > 4 else _QUIT
+        code = message.data[4] if message.size > 4 else _QUIT
         if code in _BINLOG:
-            self.over = True
-            return ()
-        if code == _CLOSE:
-            self._prepared.pop(int.from_bytes(part.data[5:9], "little"), None)
-        if code in _NO_ANSWER:
-            return ()
-        method, target, statement = self._describe(code, part)
-        return self._ask(code, part, method, target, statement)
+            self._stop()
+        elif code == _CLOSE:
+            self._prepared.pop(int.from_bytes(message.data[5:9], "little"), None)
+        elif code not in _NO_ANSWER:
+            self._ask(code, message, *self._describe(code, message))
 
     def _describe(self, code: int, part: Part) -> tuple[str, str, Statement]:
         method = COMMANDS.get(code, "")
         if code in (_QUERY, _PREPARE):
-            found = statements(query_text(part.data[5:]), self._dialect) or (_UNKNOWN,)
+            found = statements(query_text(part.data[5:]), self._dialect, self._redaction) or (_UNKNOWN,)
             statement = found[0]._replace(text="; ".join(one.text for one in found)[:512])
             if code == _PREPARE:
                 self._preparing = statement
@@ -154,83 +112,82 @@ class MySQL:
             return method, part.data[5 : part.size].decode("utf-8", "replace")[:128], _UNKNOWN
         return method, "", _UNKNOWN
 
-    def _ask(self, code: int, part: Part, method: str, target: str, statement: Statement) -> Iterable[Exchange]:
-        exchange = Exchange("mysql", part.time_ns, method=method, target=target)
-        exchange.request_bytes, exchange.attributes = part.size, self._attributes
+    def _ask(self, code: int, part: Part, method: str, target: str, statement: Statement) -> None:
+        exchange = Exchange("mysql", part.time_ns, 0, method, "", target, request_bytes=part.size)
+        exchange.attributes = self._attributes
         if statement.tables:
             exchange.attributes += (("tables", ",".join(statement.tables)),)
+        if not self._server.synced:
+            self._ask_anew()
         stage = _ROWS if code in (_FIELD_LIST, _FETCH) else _FIRST
-        before = [] if self._server.synced else self._order.asked_anew()
-        for command in before:
-            command.answered_bytes = 0
-        self._order.waiting.append(_Command(exchange, code, (part.data[3] + 1) & 255, stage, statement=statement))
-        return _told(before + (self._order.lose() if len(self._order.waiting) > OUTSTANDING else []))
+        expects = (part.data[3] + 1) & 255
+        self._wait(_Command(exchange=exchange, code=code, expects=expects, stage=stage, statement=statement))
 
-    def _continues(self, part: Part, number: int) -> Iterable[Exchange]:
+    def _continue(self, part: Part, number: int) -> None:
         """What is no new command: logging in, the rest of a long one, a file."""
         if self._order.waiting:
             command = self._order.waiting[-1]
             command.expects = (number + 1) & 255
             if command.exchange is not None:
                 command.exchange.request_bytes += part.size
-            return ()
-        if not self._starting or number > 2:
-            return ()
-        self._starting = False
+        elif self._starting and number <= 2:
+            self._starting = False
+            self._log_in(part)
+
+    def _log_in(self, part: Part) -> None:
         found = login(part.data[4:])
         self._flags = found.flags
         if found.flags & SSL and part.size == 36:
-            self.over = True
-            return ()
+            self._stop()
+            return
         self._know(found)
-        return self._ask(_CONNECT, part, "CONNECT", found.database, _UNKNOWN)
+        self._ask(_CONNECT, part, "CONNECT", found.database, _UNKNOWN)
 
     def _know(self, found: Login) -> None:
         self._user, self._database = found.user, found.database
         known = {"database": self._database, "user": self._user, "server_version": self._server_version}
         self._attributes = tuple((name, value) for name, value in known.items() if value)
 
-    def _requests_lost(self) -> Iterable[Exchange]:
+    def _requests_lost(self, gap: Gap) -> None:
         self._starting = False
-        waiting = self._order.waiting
-        if len(waiting) == 1 and waiting[0].stage == _FILE:
-            return ()
-        if not waiting and not self._order.pipelines:
-            return ()
-        return _told(self._order.lose())
+        super()._requests_lost(gap)
+
+    def _goes_on(self, last: _Command) -> bool:
+        return last.stage == _FILE
 
     # --- what the server says
 
-    def _answer(self, part: Part) -> Iterable[Exchange]:
-        number, payload = part.data[3], part.data[4:]
+    def _answer(self, message: Part) -> None:
+        number, payload = message.data[3], message.data[4:]
         if not self._order.waiting:
-            return self._unasked(number, payload, part.time_ns)
+            self._answer_nobody(number, payload, message.time_ns)
+            return
         command = self._order.waiting[0]
         if command.torn and number == 1 and command.stage != _FIRST:
-            return _told(self._order.lose())  # the first packet of an answer, to something that nobody saw
+            self.unpaired += 1
+            self._lose()  # the first packet of an answer, to something that nobody saw
+            return
         if command.stage == _FIRST and command.code != _CONNECT and number != command.expects:
             if not command.begun:
-                return ()  # what is left of another answer
+                return  # what is left of another answer
             command.stage = _ROWS
         command.begun = True
-        command.answered_ns = command.answered_ns or part.time_ns
-        command.answered_bytes += part.size
-        continued, command.continued = command.continued, part.size == MAX_PAYLOAD + 4
-        if continued or not self._ends(command, number, payload, part.size - 4):
-            return ()
-        self._order.answered()
-        return command.finish()
+        command.answered_ns = command.answered_ns or message.time_ns
+        command.answered_bytes += message.size
+        continued, command.continued = command.continued, message.size == MAX_PAYLOAD + 4
+        if not continued and self._ends(command, number, payload, message.size - 4):
+            self._order.answered()
+            self._answered(command, command.tell())
 
-    def _unasked(self, number: int, payload: bytes, time_ns: int) -> Iterable[Exchange]:
+    def _answer_nobody(self, number: int, payload: bytes, time_ns: int) -> None:
         if self._starting and payload[:1] == b"\x0a":
             self._server_version, self._server_flags = greeting(payload)
         elif self._starting and payload[:1] == b"\xff":  # too many connections, a host that may not connect
-            command = _Command(Exchange("mysql", method="CONNECT"), _CONNECT, 0, answered_ns=time_ns)
+            command = _Command(exchange=Exchange("mysql", method="CONNECT"), answered_ns=time_ns)
             self._fail(command, payload)
-            return command.finish()
+            self._told += command.tell()
         elif number == 1 and not self._starting:
-            self._order.unasked()
-        return ()
+            self._unasked()
 
     def _ends(self, command: _Command, number: int, payload: bytes, length: int) -> bool:
         """Whether this packet is the answer's last."""
@@ -314,7 +271,8 @@ class MySQL:
         self._dialect = Dialect.MYSQL_NO_BACKSLASH_ESCAPES if flags & _NO_BACKSLASH_ESCAPES else Dialect.MYSQL
 
     def _logged_in(self) -> bool:
-        self.over = bool(self._flags & self._server_flags & COMPRESSED)
+        if self._flags & self._server_flags & COMPRESSED:
+            self._stop()
         return True
 
     @staticmethod
@@ -324,20 +282,11 @@ class MySQL:
             command.exchange.failed, command.exchange.status = True, code
             command.exchange.error = " ".join(filter(None, (str(code or "ERROR"), state, ERRORS.get(str(code), ""))))
 
-    def _answers_lost(self, part: Part) -> Iterable[Exchange]:
-        waiting = self._order.waiting
-        if waiting and waiting[0].begun:
-            waiting[0].answered_bytes += part.size
-        dropped = _told(self._order.answers_lost())
-        for command in list(waiting)[:1]:
-            command.torn = command.torn or command.begun or not part.torn
-            command.stage = _ROWS if command.begun and command.stage != _FILE else command.stage
-            command.begun, command.answered_ns = True, command.answered_ns or part.time_ns
-        return dropped
-
-
-def _told(commands: list[_Command]) -> list[Exchange]:
-    return [exchange for command in commands for exchange in command.finish()]
+    def _tear(self, first: _Command, gap: Gap, *, is_next: bool) -> None:
+        del is_next
+        first.torn = first.torn or first.begun or not gap.torn
+        first.stage = _ROWS if first.begun and first.stage != _FILE else first.stage
+        first.begun, first.answered_ns = True, first.answered_ns or gap.time_ns
 
 
 MYSQL = Dissector("mysql", claims, MySQL)

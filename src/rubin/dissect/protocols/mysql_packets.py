@@ -102,7 +102,7 @@ def _is_command(data: bytes) -> bool:
     if code in (0x03, 0x16):
         return length > 5 and looks_like_sql(query_text(data[5 : length + 4]))
     if code == 0x17:
-        return length >= 10 and data[9] < 16 and data[10:14] == b"\1\0\0\0"
+        return length >= 10 and data[9:10] < b"\x10" and data[10:14] == b"\1\0\0\0"
     return whole and _SIZES.get(code) == length
 
 

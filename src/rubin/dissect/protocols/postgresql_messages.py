@@ -3,7 +3,7 @@
 https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
 
-from struct import unpack_from
+from struct import Struct, unpack_from
 
 from rubin.dissect.conversation import Speaker
 from rubin.dissect.protocols.sql import looks_like_sql
@@ -16,6 +16,7 @@ _SERVER = frozenset(b"RKSZTDCENA123nstIGHWdcVv")
 _LONG = frozenset(b"TDdVENA")  # the server's others are short, says fe-protocol3.c
 _SHORT_BYTES, _LONG_BYTES, _STARTUP_BYTES = 30_000, 1 << 30, 10_000
 _COLUMNS = 1664
+_length = Struct(">I").unpack_from
 _LOOK = 16  # messages of one packet
 _SEVERITIES = frozenset((b"ERROR", b"FATAL", b"PANIC", b"WARNING", b"NOTICE", b"DEBUG", b"INFO", b"LOG"))
 
@@ -36,7 +37,7 @@ def client_size(data: bytes, at: int) -> int:
     """Of a client's message, as `Stream.measure`."""
     if len(data) - at < 5:
         return 0 if data[at] in _CLIENT else -1
-    (length,) = unpack_from(">I", data, at + 1)
+    (length,) = _length(data, at + 1)
     return length + 1 if data[at] in _CLIENT and 4 <= length < _LONG_BYTES else -1
 
 
@@ -45,7 +46,7 @@ def server_size(data: bytes, at: int) -> int:
     kind = data[at]
     if len(data) - at < 5:
         return 0 if kind in _SERVER else -1
-    (length,) = unpack_from(">I", data, at + 1)
+    (length,) = _length(data, at + 1)
     longest = _LONG_BYTES if kind in _LONG else _SHORT_BYTES
     return length + 1 if kind in _SERVER and 4 <= length < longest else -1
 

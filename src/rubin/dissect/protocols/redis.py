@@ -3,17 +3,18 @@
 https://redis.io/docs/latest/develop/reference/protocol-spec/. An exchange is a command: `method` its name, of those
 that are several in one with the word that says which ("CONFIG GET"), `target` its first key or channel, `error` the
 first word of an error ("WRONGTYPE"). A command of a transaction is an exchange of its own, answered when it is queued.
-Nothing else of a command or an answer is shown.
+Nothing else of a command or an answer is shown, unless values may be: then `arguments` and `answer` are.
 """
 
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rubin.dissect.conversation import Dissector, Exchange, Piece, Speaker
-from rubin.dissect.protocols.framing import OUTSTANDING, Order
-from rubin.dissect.protocols.redis_commands import describe, is_command
+from rubin.dissect.protocols.framing import Gap
+from rubin.dissect.protocols.in_order import Command, InOrder
+from rubin.dissect.protocols.redis_commands import describe, has_values, is_command, values
 from rubin.dissect.protocols.resp import Reader, Value, element
+from rubin.dissect.redaction import REDACTION, Redaction
 from rubin.model.messages import Attributes
 
 _SUBSCRIBES = frozenset(("SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE"))
@@ -36,60 +37,37 @@ _WORDS = 16
 
 
 @dataclass(slots=True)
-class _Command:
-    exchange: Exchange | None  # None: told already
-    method: str
-    argument: bytes
+class _Command(Command):
+    method: str = ""
+    argument: bytes = b""
+    has_values: bool = False  # that may be seen
     cut: bool = False  # its end was not seen, nor what may have been asked behind it
-    begun: bool = False
-    answered_ns: int = 0
-    answered_bytes: int = 0
-
-    def finish(self) -> Iterator[Exchange]:
-        """With the answer as far as it is known."""
-        exchange, self.exchange = self.exchange, None
-        if exchange is not None:
-            exchange.answered_ns, exchange.response_bytes = self.answered_ns, self.answered_bytes
-            yield exchange
+    blind: bool = False  # whatever the server says belongs to its answer
 
 
-class Redis:
+class Redis(InOrder[_Command, Value]):
     """One connection."""
 
-    def __init__(self) -> None:
-        self.over = False
-        self._client = Reader(_WORDS, self._is_request, inline=is_command)
-        self._server = Reader(2, self._is_answer)
-        self._order: Order[_Command] = Order()
-        self._blind = False  # the server's words belong to one answer until the client asks anew
+    _client: Reader
+
+    def __init__(self, redaction: Redaction = REDACTION) -> None:
+        super().__init__()
+        self._redaction = redaction
+        self._client = Reader(_WORDS, _is_request, self._request, self._requests_lost, is_command)
+        self._server = Reader(2, self._is_answer, self._answer, self._answers_lost)
         self._subscribed = False
         self._database = ""
         self._version = ""
         self._attributes: Attributes = ()
         self._new = True
 
-    def client(self, piece: Piece) -> Iterator[Exchange]:
+    def client(self, piece: Piece) -> list[Exchange]:
         """The exchanges that are complete with this piece."""
-        yield from self._answers(self._server.flush())
         if self._new and not piece.skipped:
             self._database, self._version = "0", "2"
             self._know()
         self._new = False
-        self._order.client_speaks(piece.time_ns)
-        yield from self._requests(self._client.read(piece))
-
-    def server(self, piece: Piece) -> Iterator[Exchange]:
-        """The exchanges that are complete with this piece."""
-        self._order.server_speaks(piece.time_ns)
-        yield from self._requests(self._client.flush(whole=True))
-        yield from self._answers(self._server.read(piece))
-
-    def unanswered(self, before_ns: int) -> Iterator[Exchange]:
-        """Requests from before this time, also those whose answer has begun and whose end may have been missed."""
-        yield from self._answers(self._server.flush())
-        for command in self._order.waiting:
-            if command.exchange is not None and command.exchange.started_ns < before_ns:
-                yield from command.finish()
+        return super().client(piece)
 
     def _know(self) -> None:
         known = (("db", self._database), ("resp", self._version))
@@ -97,118 +75,107 @@ class Redis:
 
     # --- what the client says
 
-    @staticmethod
-    def _is_request(data: bytes) -> bool:
-        return claims(data) is Speaker.CLIENT
-
-    def _requests(self, values: Iterable[Value]) -> Iterator[Exchange]:
-        for value in values:
-            if not self.over and (value.complete or value.cut):
-                yield from self._requests_lost() if value.lost else self._request(value)
-        if self._order.lost:  # nobody knows whose answers will come
-            yield from self._lose()
-
-    def _request(self, value: Value) -> Iterable[Exchange]:
+    def _request(self, message: Value) -> None:
         waiting = self._order.waiting
-        if not value.words:
-            return ()  # an empty line, which is not answered
+        if not message.words or not (message.complete or message.cut):
+            return  # an empty line, which is not answered; or only the beginning so far
         if waiting and waiting[-1].cut:
-            return self._lose()
-        method, target = describe(value.words)
-        exchange = Exchange("redis", value.time_ns, method=method, target=target, attributes=self._attributes)
-        exchange.request_bytes = 0 if value.cut else value.size
-        before = _unsized(self._order.asked_anew()) if self._blind or not self._server.synced else []
-        self._blind = False
-        argument = value.words[1] if len(value.words) > 1 else b""
+            self.unpaired += 1
+            self._lose()
+            return
+        if not self._server.synced or (waiting and waiting[0].blind):
+            self._ask_anew()
+        method, target = describe(message.words)
+        size = 0 if message.cut else message.size
+        exchange = Exchange("redis", message.time_ns, 0, method, "", target, request_bytes=size)
+        exchange.attributes = self._attributes
+        argument = message.words[1] if len(message.words) > 1 else b""
         if method in _REPLICATION or (method == "CLIENT REPLY" and argument):
-            self.over = True
-            return [*before, *self._lose(), exchange]
-        if method == "REPLCONF" and argument.upper() == b"ACK":
-            return before
-        self._subscribed = self._subscribed or method in _SUBSCRIBES
-        waiting.append(_Command(exchange, method, argument, value.cut))
-        return [*before, *self._lose()] if len(waiting) > OUTSTANDING else before
+            self._stop()
+            self._lose()
+            self._told.append(exchange)
+        elif method != "REPLCONF" or argument.upper() != b"ACK":
+            self._subscribed = self._subscribed or method in _SUBSCRIBES
+            command = _Command(exchange=exchange, method=method, argument=argument, cut=message.cut)
+            if not self._redaction.values and has_values(message.words):
+                command.has_values = True
+                exchange.attributes += _shown("arguments", message.words[2:])
+            self._wait(command)
 
-    def _requests_lost(self) -> Iterable[Exchange]:
-        waiting = self._order.waiting
-        if len(waiting) == 1 and waiting[0].cut and not waiting[0].begun:
-            return ()
-        return self._lose() if waiting or self._order.pipelines else ()
-
-    def _lose(self) -> list[Exchange]:
-        self._blind = False
-        return [exchange for command in self._order.lose() for exchange in command.finish()]
+    def _goes_on(self, last: _Command) -> bool:
+        return last.cut and not last.begun
 
     # --- what the server says
 
     def _is_answer(self, data: bytes) -> bool:
-        return not self._blind and bool(self._order.waiting) and element(data, 0)[0] > 0
-
-    def _answers(self, values: Iterable[Value]) -> Iterator[Exchange]:
-        for value in values:
-            if self.over:
-                return
-            if value.lost:
-                yield from self._answers_lost(value)
-            else:
-                yield from self._answer(value)
-
-    def _answer(self, value: Value) -> Iterable[Exchange]:
         waiting = self._order.waiting
-        first = value.words[0] if value.words else b""
-        if value.kind == b">" or (value.kind == b"*" and self._subscribed and first in _MESSAGES | _CONFIRMATIONS):
-            if not value.complete or first not in _CONFIRMATIONS or not waiting or waiting[0].method not in _SUBSCRIBES:
-                return ()
-        elif not waiting:
-            if value.complete:
-                self._order.unasked()
-            return ()
+        return bool(waiting) and not waiting[0].blind and element(data, 0)[0] > 0
+
+    def _answer(self, message: Value) -> None:
+        waiting = self._order.waiting
+        if message.kind in b">*" and self._is_pushed(message):
+            return
+        if not waiting:
+            if message.complete:
+                self._unasked()
+            return
         command = waiting[0]
         command.begun = True
-        command.answered_ns = command.answered_ns or value.time_ns
-        if not value.complete:
-            return ()
-        command.answered_bytes += value.size
+        command.answered_ns = command.answered_ns or message.time_ns
+        if not message.complete:
+            return
+        command.answered_bytes += message.size
         self._order.answered()
-        if command.exchange is not None and value.kind in (b"-", b"!"):
-            word = _ERROR.match(first)
-            command.exchange.failed, command.exchange.error = True, word[0].decode() if word else "ERR"
+        if message.kind in b"-!":
+            self._fail(command, message.words)
         else:
-            self._heed(command, value)
-        return command.finish()
+            self._heed(command, message)
+            if command.has_values and command.exchange is not None:
+                command.exchange.attributes += _shown("answer", message.words)
+        self._answered(command, command.tell())
 
-    def _heed(self, command: _Command, value: Value) -> None:
+    def _is_pushed(self, message: Value) -> bool:
+        """Whether nobody asked for it; what confirms a subscription is its answer."""
+        first = message.words[0] if message.words else b""
+        confirms = first in _CONFIRMATIONS
+        if message.kind == b"*" and not (self._subscribed and (confirms or first in _MESSAGES)):
+            return False
+        waiting = self._order.waiting
+        return not (message.complete and confirms and waiting and waiting[0].method in _SUBSCRIBES)
+
+    @staticmethod
+    def _fail(command: _Command, words: list[bytes]) -> None:
+        if command.exchange is not None:
+            word = _ERROR.match(words[0]) if words else None
+            command.exchange.failed, command.exchange.error = True, word[0].decode() if word else "ERR"
+
+    def _heed(self, command: _Command, answer: Value) -> None:
         """What a command changes for those that follow."""
-        if command.method == "SELECT" and value.words == [b"OK"] and command.argument.isdigit():
+        if command.method == "SELECT" and answer.words == [b"OK"] and command.argument.isdigit():
             self._database = command.argument[:5].decode()
         elif command.method == "HELLO" and command.argument in (b"2", b"3"):
             self._version = command.argument.decode()
         elif command.method == "RESET":
             self._database, self._version, self._subscribed = "0", "2", False
         elif command.method == "MONITOR":
-            self.over = True
+            self._stop()
         else:
             return
         self._know()
 
-    def _answers_lost(self, value: Value) -> Iterable[Exchange]:
-        waiting = self._order.waiting
-        if not waiting:
-            return ()
-        head = waiting[0]
-        if head.begun:
-            head.answered_bytes += value.size
-        if len(waiting) == 1:
-            self._blind = head.begun or not value.torn
-            head.begun, head.answered_ns = True, head.answered_ns or value.time_ns
-        dropped = self._order.answers_lost()
-        return [exchange for command in dropped for exchange in command.finish()]
+    def _tear(self, first: _Command, gap: Gap, *, is_next: bool) -> None:
+        if not is_next and len(self._order.waiting) == 1:
+            first.blind = first.begun or not gap.torn
+            first.begun, first.answered_ns = True, first.answered_ns or gap.time_ns
 
 
-def _unsized(commands: list[_Command]) -> list[Exchange]:
-    for command in commands:
-        command.answered_bytes = 0
-    return [exchange for command in commands for exchange in command.finish()]
+def _is_request(data: bytes) -> bool:
+    return claims(data) is Speaker.CLIENT
+
+
+def _shown(name: str, words: list[bytes]) -> Attributes:
+    text = values(words)
+    return ((name, text),) if text else ()
 
 
 def claims(data: bytes) -> Speaker | None:

@@ -3,6 +3,8 @@
 What is not known to be a name could be a value, or a password behind a misspelt AUTH: it is not shown.
 """
 
+from rubin.dissect.redaction import is_credential
+
 _KEY_FIRST = """
 APPEND BITCOUNT BITFIELD BITFIELD_RO BITPOS BLMOVE BLPOP BRPOP BRPOPLPUSH BZPOPMAX BZPOPMIN COPY DECR DECRBY DEL DUMP
 EXISTS EXPIRE EXPIREAT EXPIRETIME GEOADD GEODIST GEOHASH GEOPOS GEORADIUS GEORADIUSBYMEMBER GEORADIUSBYMEMBER_RO
@@ -51,6 +53,7 @@ _KEYED_MODULES = frozenset(("JSON", "TS", "BF", "CF", "CMS", "TOPK", "TDIGEST", 
 _MODULES = _KEYED_MODULES | {"FT", "CL"}
 _BY_COUNT = frozenset(("EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO"))
 KEY_CHARACTERS = 128
+VALUES_CHARACTERS = 512
 
 _KEYS = dict.fromkeys(_KEY_FIRST.split(), 1) | dict.fromkeys(_KEY_SECOND.split(), 2) | dict.fromkeys(_NO_KEY.split(), 0)
 _KEYS |= {"BLMPOP": 3, "BZMPOP": 3, "MIGRATE": 3} | dict.fromkeys(_BY_COUNT, 3)
@@ -108,3 +111,22 @@ def describe(words: list[bytes]) -> tuple[str, str]:
     if not at or len(words) <= at or (name in _BY_COUNT and words[2] == b"0"):
         return name, ""
     return name, _key(words[at])
+
+
+def has_values(words: list[bytes]) -> bool:
+    """Whether a command writes or asks for values by keys, and nothing in it could be a credential.
+
+    Others than those that begin with a key name users, passwords and settings, or bring scripts.
+    """
+    name = words[0][:64].decode("latin-1").upper() if words else ""
+    return _KEYS.get(name) == 1 and not is_credential(_text(words))
+
+
+def values(words: list[bytes]) -> str:
+    """Values as text; "" where there are none, or one could be a credential."""
+    text = _text(words)
+    return "" if is_credential(text) else text[:VALUES_CHARACTERS]
+
+
+def _text(words: list[bytes]) -> str:
+    return " ".join(word.decode("utf-8", "replace") for word in words)

@@ -3,11 +3,11 @@
 https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
-from rubin.dissect.conversation import Piece
-from rubin.dissect.protocols.framing import Part, Stream
+from rubin.dissect.protocols.framing import Gap, Part, Stream
 
 WORD_BYTES = 512
 _SIMPLE = frozenset(b"+-:_#,(")
@@ -16,10 +16,11 @@ _AGGREGATE = {ord("*"): 1, ord("~"): 1, ord(">"): 1, ord("%"): 2, ord("|"): 2}
 _MOST_BYTES = 512 << 20
 _MOST_ELEMENTS = 1 << 31
 _LINE_BYTES = 8192
+_REMEMBERED = 512
 
 
 class Value(NamedTuple):
-    """A value, or as much of it as there is: an answer's beginning (not `complete`), a `cut` request, or a gap."""
+    """A value, or as much of it as there is: an answer's beginning (not `complete`), a `cut` request."""
 
     kind: bytes
     words: list[bytes]
@@ -27,77 +28,67 @@ class Value(NamedTuple):
     time_ns: int
     complete: bool = True
     cut: bool = False
-    lost: bool = False
-    torn: bool = False
 
 
-class Reader:
-    """One direction.
+class Reader(Stream):
+    """One direction: hands its values to `hear`, also the beginning of one that is not whole.
 
-    `starts_here` says whether a value begins with these bytes, behind a gap; with `inline`, lines whose first word it
-    accepts are values too.
+    `starts_here` says whether a value begins with these bytes, behind a gap. With `inline` these are requests: lines
+    whose first word it accepts are values too, and what the other side answers is taken for a whole, though cut.
     """
 
     def __init__(
-        self, words: int, starts_here: Callable[[bytes], bool], inline: Callable[[bytes], bool] | None = None
+        self,
+        words: int,
+        starts_here: Callable[[bytes], bool],
+        hear: Callable[[Value], object],
+        miss: Callable[[Gap], object],
+        inline: Callable[[bytes], bool] | None = None,
     ) -> None:
-        self._stream = Stream(self._measure, lambda data: 0 if starts_here(data) else -1)
-        self._inline = inline
+        super().__init__(self._element, lambda data: 0 if starts_here(data) else -1, self._add, self._lose)
+        self._hear, self._lost, self._inline = hear, miss, inline
         self._most = words
         self._words: list[bytes] = []
         self._kind = b""
         self._missing = 0  # elements still to come
         self._bulk = -1  # of a bulk string that is not whole: how long its head is
-        self._size = 0
-        self._time_ns = 0
+        self._heard = 0  # bytes of the value
+        self._began_ns = 0
         self._given = False  # as cut
 
-    @property
-    def synced(self) -> bool:
-        """Whether it is known where values begin."""
-        return self._stream.synced
-
-    def read(self, piece: Piece) -> Iterator[Value]:
-        """The values that are complete with this piece, the beginning of one that is not, and the gaps."""
-        yield from self._values(self._stream.feed(piece))
-
-    def flush(self, whole: bool = False) -> Iterator[Value]:
-        """What is under way, as the other side speaks; `whole`: it has to be taken for a whole, though cut."""
-        yield from self._values(self._stream.flush())
-        if whole and self._missing and self._words and not self._given:
+    def flush(self) -> None:
+        """What is under way, as the other side speaks."""
+        super().flush()
+        if self._missing and self._inline and self._words and not self._given:
             self._given = True
-            yield Value(self._kind, self._words, self._size, self._time_ns, cut=True)
+            self._hear(Value(self._kind, self._words, self._heard, self._began_ns, complete=False, cut=True))
 
-    def _values(self, parts: Iterable[Part]) -> Iterator[Value]:
-        for part in parts:
-            if part.lost:
-                yield from self._gap(part)
-                continue
-            if not self._size:
-                self._time_ns = part.time_ns
-            self._size += part.size
-            if self._bulk >= 0:
-                self._take(part.data[self._bulk : min(part.size - 2, self._bulk + WORD_BYTES)])
-                self._bulk, self._missing = -1, self._missing - 1
-            if not self._given:
-                yield Value(self._kind, self._words, self._size, self._time_ns, complete=not self._missing)
-            if not self._missing:
-                self._size, self._given = 0, False
+    def _add(self, part: Part) -> None:
+        if not self._heard:
+            self._began_ns = part.time_ns
+        self._heard += part.size
+        if self._bulk >= 0:
+            self._keep(part.data[self._bulk : min(part.size - 2, self._bulk + WORD_BYTES)])
+            self._bulk, self._missing = -1, self._missing - 1
+        if not self._given:
+            self._hear(Value(self._kind, self._words, self._heard, self._began_ns, not self._missing))
+        if not self._missing:
+            self._heard, self._given = 0, False
 
-    def _gap(self, part: Part) -> Iterator[Value]:
-        size = part.size
-        if self._missing and self._size:
-            size += self._size
+    def _lose(self, gap: Gap) -> None:
+        size = gap.size
+        if self._missing and self._heard:
+            size += self._heard
             if not self._given and self._words:
-                yield Value(self._kind, self._words, self._size, self._time_ns, complete=False, cut=True)
-        self._missing, self._size, self._bulk, self._given = 0, 0, -1, False
-        yield Value(b"", [], size, part.time_ns, lost=True, torn=part.torn or size > part.size)
+                self._hear(Value(self._kind, self._words, self._heard, self._began_ns, complete=False, cut=True))
+        self._missing, self._heard, self._bulk, self._given = 0, 0, -1, False
+        self._lost(gap._replace(size=size, torn=gap.torn or size > gap.size))
 
-    def _take(self, word: bytes) -> None:
+    def _keep(self, word: bytes) -> None:
         if len(self._words) < self._most:
             self._words.append(word)
 
-    def _measure(self, data: bytes, at: int) -> int:
+    def _element(self, data: bytes, at: int) -> int:
         """As `Stream.measure`, of as many elements as are there, up to the end of a value."""
         if not self._missing:
             self._kind, self._words, self._missing = data[at : at + 1], [], 1
@@ -118,7 +109,7 @@ class Reader:
         if size > 0:  # a bulk string that is not here as a whole
             self._bulk = head
         else:
-            self._missing = missing if self._size else 0
+            self._missing = missing if self._heard else 0
         return size
 
     def _line(self, data: bytes, at: int) -> int:
@@ -144,13 +135,21 @@ def element(data: bytes, at: int) -> tuple[int, int, int]:
         return (0 if known and len(data) - at < _LINE_BYTES else -1), 0, 0
     if kind in _SIMPLE:
         return line + 2 - at, 1, 0
-    digits = data[at + 1 : line]
+    return _counted(data[at:line])
+
+
+@lru_cache(_REMEMBERED)
+def _counted(head: bytes) -> tuple[int, int, int]:
+    """As `element`, of one whose first line is this number with its kind."""
+    if not head:
+        return -1, 0, 0
+    kind, digits, size = head[0], head[1:], len(head) + 2
     if digits == b"-1":
-        return line + 2 - at, line + 2 - at, 0
+        return size, size, 0
     number = int(digits) if digits.isdigit() and len(digits) < 11 else -1
     if kind in _BULK:
-        return (line + 4 - at + number if 0 <= number <= _MOST_BYTES else -1), line + 2 - at, 0
+        return (size + 2 + number if 0 <= number <= _MOST_BYTES else -1), size, 0
     if kind in _AGGREGATE and 0 <= number < _MOST_ELEMENTS:
         # an attribute stands before the value that it is of
-        return line + 2 - at, line + 2 - at, number * _AGGREGATE[kind] + (kind == ord("|"))
+        return size, size, number * _AGGREGATE[kind] + (kind == ord("|"))
     return -1, 0, 0

@@ -1,9 +1,11 @@
-"""SQL statements as they may be shown: what they do, to which tables, and their text without any value."""
+"""SQL statements as they may be shown: what they do, to which tables, and their text, without values unless asked."""
 
 import re
 from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
+
+from rubin.dissect.redaction import REDACTION, Redaction, is_credential
 
 TEXT_CHARACTERS = 512
 """A statement's text is cut here."""
@@ -22,7 +24,7 @@ class Dialect(Enum):
 
 
 class Statement(NamedTuple):
-    """One statement: its verb in capitals, its tables, its text without literals.
+    """One statement: its verb in capitals, its tables, its text.
 
     "OTHER": a verb that nobody knows; as it could be a password at the wrong prompt, its text is not shown.
     """
@@ -122,17 +124,18 @@ def _passed(text: str, token: re.Match[str], dialect: Dialect) -> tuple[int, str
     return token.end(), "?", True
 
 
-def _without_literals(text: str, dialect: Dialect) -> str:
-    """Statements are divided by NUL in it."""
-    parts, at, find = [], 0, _TOKEN[dialect].search
+def _read(text: str, dialect: Dialect) -> tuple[str, str]:
+    """Without literals, and with them; statements are divided by NUL in both."""
+    without, whole, at, find = [], [], 0, _TOKEN[dialect].search
     while token := find(text, at):
         before = text[at : token.start()]
         at, stands, certain = _passed(text, token, dialect)
         prefix = _PREFIX.search(before, max(0, len(before) - 32)) if stands == "?" else None
-        parts += [before[: prefix.start()] if prefix else before, stands]
+        without += [before[: prefix.start()] if prefix else before, stands]
+        whole += [before, text[token.start() : at] if stands == "?" else stands]
         if not certain:
-            return "".join(parts)
-    return "".join([*parts, text[at:]])
+            return "".join(without), "".join(whole)
+    return "".join([*without, text[at:]]), "".join([*whole, text[at:]])
 
 
 def _operation(text: str) -> str:
@@ -158,11 +161,14 @@ def _tables(text: str) -> tuple[str, ...]:
     return tuple(names)[:_TABLES]
 
 
-def _statement(text: str) -> Statement:
+def _statement(text: str, whole: str) -> Statement:
+    """Of a text without literals; `whole` is what is shown instead, where it may be."""
     text = " ".join(text.split())
     operation = _operation(text)
     if operation == "OTHER":
         return Statement(operation, (), "")
+    if whole:
+        return Statement(operation, _tables(text), " ".join(whole.split())[:TEXT_CHARACTERS])
     text = _IN.sub(r"\1?\2", text)
     text = _ROWS.sub(r"\1", text)
     if "PASSWORD" in text.upper() or "IDENTIFIED" in text.upper():
@@ -171,18 +177,20 @@ def _statement(text: str) -> Statement:
 
 
 @lru_cache(_REMEMBERED)
-def _statements(data: bytes, dialect: Dialect) -> tuple[Statement, ...]:
+def _statements(data: bytes, dialect: Dialect, literals: bool) -> tuple[Statement, ...]:
     text = data.decode("utf-8", "replace").replace("\0", " ")
-    parts = _without_literals(text, dialect).split("\0")
-    return tuple(_statement(part) for part in parts if part.strip())
+    without, whole = (one.split("\0") for one in _read(text, dialect))
+    shown = whole if literals and not is_credential(text) else [""] * len(whole)
+    return tuple(_statement(part, one) for part, one in zip(without, shown, strict=True) if part.strip())
 
 
-def statements(data: bytes, dialect: Dialect) -> tuple[Statement, ...]:
+def statements(data: bytes, dialect: Dialect, redaction: Redaction = REDACTION) -> tuple[Statement, ...]:
     """The statements of a query's text, without comments and literals, IN lists and rows of VALUES but once.
 
-    It may be cut: a literal without end goes to the end. Texts behind the first 4 KB are not looked at.
+    Where literals may be seen they are, and all of their lists, unless something in the text says "password" or the
+    like. It may be cut: a literal without end goes to the end. Texts behind the first 4 KB are not looked at.
     """
-    return _statements(data[:_READ_BYTES], dialect)
+    return _statements(data[:_READ_BYTES], dialect, not redaction.sql_literals)
 
 
 def looks_like_sql(data: bytes) -> bool:

@@ -103,6 +103,7 @@ class TLS:
 
     def __init__(self) -> None:
         self.over = False
+        self.unpaired = 0
         self._exchange = Exchange("tls", method="HANDSHAKE")
         self._client, self._server = _Direction(), _Direction()
         self._asking_ns = 0  # when the client began
@@ -199,6 +200,7 @@ class TLS:
         self.over = True
         exchange = self._exchange
         if not (self._asked or self._agreed or error):
+            self.unpaired += 1
             return []
         exchange.failed, exchange.error = bool(error), error
         if self._asked:
