@@ -16,7 +16,7 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-enum cookie { /* where a function leaves how much was read or written, kernel/libraries.py has the same */
+enum cookie { /* where a function leaves how much was read or written, kernel/openssl.py has the same */
 	RETURNED = 0, /* it returns the number, or what is not positive */
 	FOURTH = 1, /* its fourth argument points to it, if it returns what is positive */
 	FIFTH = 2,
@@ -75,7 +75,8 @@ struct object {
 	__u64 tag; /* 0: not known */
 	__u32 said[2]; /* bytes so far, by direction */
 	__u32 state;
-	__u32 pad;
+	__u32 answered; /* Go: bytes said when it last heard something */
+	__u64 single; /* Go: what is behind the one byte of a message that was read alone */
 };
 
 struct {
@@ -267,6 +268,8 @@ static __always_inline void tell_clear(const struct call *call, struct object *o
 	}
 	if (entry->state & OURS || (details->ifindex == LOOPBACK_INDEX && entry->state & OPENED_LOCALLY))
 		return;
+	if (is_left_out(object->tag ^ CLEAR_TAG, length))
+		return;
 	place = index + MASK + 1;
 	talk = bpf_map_lookup_elem(&talks, &place);
 	if (!talk)
@@ -363,6 +366,8 @@ static __always_inline __u64 tag_of_used(struct sock *sk)
 	return tag_v4(common->skc_rcv_saddr, common->skc_daddr, ports, IPPROTO_TCP, place);
 }
 
+#include "clear_go.h"
+
 /* A socket is used by a thread. A read receives first, whatever it sends, and a write may do both: but where bytes
  * are moved from outside, what a callback out of the library sends says nothing. */
 static __always_inline int operate(struct sock *sk, bool receives, bool heard)
@@ -385,14 +390,25 @@ static __always_inline int operate(struct sock *sk, bool receives, bool heard)
 	return 0;
 }
 
+/* Whether anything may be kept with the task: most do not speak TLS, and one load tells where a lookup is a call. */
+static __always_inline bool is_followed(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return task->bpf_storage || task->group_leader->bpf_storage;
+}
+
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(rubin_clear_sent, struct sock *sk, int length, int flags)
 {
-	return operate(sk, false, false);
+	return is_followed() ? operate(sk, false, false) : 0;
 }
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(rubin_clear_received, struct sock *sk, int length, int flags)
 {
+	if (!is_followed())
+		return 0;
+	go_receive(sk);
 	return operate(sk, true, length > 0 && !(flags & MSG_PEEK));
 }

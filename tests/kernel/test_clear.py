@@ -2,36 +2,29 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-from rubin.kernel import cgroups, payloads, uprobes
-from rubin.kernel.attach import CGROUP
-from rubin.kernel.payloads import NOTHING, PAYLOAD, PAYLOAD_BYTES, Payloads
+from rubin.kernel import payloads, uprobes
+from rubin.kernel.payloads import NOTHING, PAYLOAD_BYTES
 from rubin.model.enums import FlowType
-from rubin.sources.clear import Clear
+from tests.kernel.hearing import FAR, LOSS_CLEAR, Ear, certificate, inside, paths, running, sides, texts, unbroken
 from tests.kernel.live import watch
-from tests.kernel.programs import TICKS, Programs, World, world
+from tests.kernel.programs import World, world
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(bool(uprobes.skips()), reason="; ".join(filter(None, uprobes.skips().values())) or "-")
 
-Records = npt.NDArray[Any]
 HERE = Path(__file__).parent
-CLEAR, LOSS_CLEAR = 32, 9
-NEAR, FAR = "10.77.0.1", "10.77.0.2"
-_LIMITS = {"listens": 1, "second_ticks": TICKS, "most_payloads": 10_000, "wake_payload_bytes": 1 << 20}
 _NGINX = """
 daemon off; error_log stderr crit; pid {folder}/pid;
 events {{}}
@@ -46,48 +39,6 @@ http {{
     }}
 }}
 """
-
-
-class Ear:
-    """The programs with a follower of libraries, and what they take, copied."""
-
-    def __init__(self, **settings: int) -> None:
-        self.programs = Programs("sockets", "clear", **{**_LIMITS, **settings})
-        for name, fd in self.programs.objects.programs().items():
-            if (section := self.programs.objects.section(name)) in CGROUP:
-                self.programs.links.attach_cgroup(name, fd, section, cgroups.mount())
-        self.payloads = Payloads(
-            *[self.programs.objects.map(name) for name in ("payloads", "talks", "admitted", "mute")]
-        )
-        self.clear = Clear(self.programs.objects)
-        self._kept = np.empty(0, PAYLOAD)
-
-    def follows(self, path: str) -> None:
-        """Wait until a file is attached to."""
-        wait_for(lambda: any(path in one for one in self.clear.attached), f"{path} among {self.clear.attached}")
-
-    def look(self) -> Records:
-        """Everything so far that was said in clear."""
-        records = self.payloads.ring.peek()
-        new = records[(records["flags"] & CLEAR) != 0].copy()
-        self.payloads.ring.advance()
-        self._kept = np.concatenate([self._kept.view("V1016"), new.view("V1016")]).view(PAYLOAD)
-        return self._kept
-
-    def heard(self, port: int, enough: Callable[[Records], bool] = len) -> Records:  # type: ignore[assignment]
-        """What was said in clear on connections with this port, once it is as wanted."""
-
-        def ours() -> Any:
-            found = self.look()
-            return found[(found["local_port"] == port) | (found["remote_port"] == port)]
-
-        wait_for(lambda: enough(ours()), "what was said")
-        return np.asarray(ours())
-
-    def close(self) -> None:
-        self.clear.close()
-        self.payloads.close()
-        self.programs.close()
 
 
 @pytest.fixture
@@ -106,10 +57,7 @@ def between() -> Iterator[World]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate, and something large."""
-    place = tmp_path_factory.mktemp("tls")
-    words = "req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
-    subprocess.run(["openssl", *words.split()], cwd=place, check=True, capture_output=True)
-    place.chmod(0o755)
+    place = certificate(tmp_path_factory.mktemp("tls"))
     (place / "large").write_bytes(b"y" * 40_000)
     return place
 
@@ -122,21 +70,6 @@ def libssl() -> str:
 
 def tls(*words: object) -> list[str]:
     return [sys.executable, str(HERE / "tls.py"), *map(str, words)]
-
-
-def inside(space: str, command: list[str]) -> list[str]:
-    return ["ip", "netns", "exec", space, *command] if space else command
-
-
-@contextmanager
-def running(command: list[str]) -> Iterator[tuple[int, int]]:
-    """(port, pid) of a server, which prints its port."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield int(server.stdout.readline()), server.pid
-        finally:
-            server.terminate()
 
 
 def serving(folder: Path, space: str = "", address: str = "127.0.0.1", what: str = "serve") -> Any:
@@ -161,33 +94,6 @@ def client(folder: Path, space: str, what: str, address: str, port: int, *words:
     command = inside(space, tls(what, folder, address, port, *words))
     done = subprocess.run(command, capture_output=True, check=True, env={**os.environ, **more}, timeout=60)
     return dict(json.loads(done.stdout))
-
-
-def texts(records: Records) -> list[bytes]:
-    return [bytes(one["bytes"][: one["captured"]]) for one in records]
-
-
-def paths(records: Records) -> list[str]:
-    """What was asked for, in the order in which it was."""
-    asked = (re.match(rb"GET (\S+) ", text) for text in texts(records))
-    return [one.group(1).decode() for one in asked if one]
-
-
-def sides(records: Records, port: int) -> tuple[Records, Records]:
-    """(the server's, the client's) view of connections to a port."""
-    return records[records["local_port"] == port], records[records["remote_port"] == port]
-
-
-def unbroken(records: Records) -> bool:
-    """Whether the bytes of each direction of each conversation follow each other, from the first one on."""
-    first = records[(records["flags"] & payloads.MORE) == 0]
-    for tag in np.unique(first["tag"]):
-        for out in (0, payloads.OUT):
-            rows = first[(first["tag"] == tag) & (first["flags"] & payloads.OUT == out)]
-            ends = np.cumsum(rows["length"])
-            if rows["sequence"].tolist() != [0, *ends[:-1].tolist()][: len(rows)]:
-                return False
-    return True
 
 
 def test_both_ends_of_a_connection_with_its_ports_and_processes(ear: Ear, between: World, folder: Path) -> None:

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rubin.kernel import libraries
-from rubin.kernel.libraries import FIFTH, FOURTH, RETURNED, WRITES, Functions, Mapped, UnfitError
+from rubin.kernel.elf import Places, UnfitError
+from rubin.kernel.libraries import Mapped
+from rubin.kernel.openssl import FIFTH, FOURTH, RETURNED, WRITES
 
 # As ssl/ssl_lib.c has them: what is public does little, and both forms of it call the same
 _SOURCE = """
@@ -70,20 +72,20 @@ def address_of(path: str, name: str) -> int:
     return next(int(line.split()[0], 16) for line in lines if line.split()[-1] == name)
 
 
-def found(path: str) -> Functions:
-    functions = libraries.functions(path)
-    assert functions is not None
-    return functions
+def found(path: str) -> dict[str, Places]:
+    return {one.program.removeprefix("rubin_clear_"): one for one in libraries.places(path)}
 
 
 @pytest.mark.parametrize("optimised", ["-O2", "-O1", "-Os"])
 @pytest.mark.parametrize(("flags", "written"), [((), FOURTH), (("-DFLAGS",), FIFTH)])
 def test_both_forms_of_a_function_call_the_same_and_that_is_it(build, optimised, flags, written):
     path = build(_APART, optimised, *flags)
-    functions = found(path)
-    assert functions.cookies == (FOURTH, written | WRITES)
+    places = found(path)
+    assert list(places) == ["begin", "handshake", "return", "call"]
+    assert places["call"].cookies == (FOURTH, written | WRITES)
+    assert places["return"].offsets == places["call"].offsets
     inner = [address_of(path, f"ssl_{name}_internal") for name in ("read", "write")]
-    assert all(0 <= place - at < 16 for place, at in zip(functions.calls, inner, strict=True))
+    assert all(0 <= place - at < 16 for place, at in zip(places["call"].offsets, inner, strict=True))
 
 
 def test_symbols_of_what_is_not_public_are_not_needed(build):
@@ -95,26 +97,26 @@ def test_symbols_of_what_is_not_public_are_not_needed(build):
 
 def test_where_the_inner_function_has_become_part_of_the_others_each_is_attached_to(build):
     path = build(_INLINED, "-DFLAGS")
-    functions = found(path)
+    calls = found(path)["call"]
     names = ("SSL_read", "SSL_read_ex", "SSL_write", "SSL_write_ex", "SSL_write_ex2")
-    assert functions.cookies == (RETURNED, FOURTH, WRITES | RETURNED, WRITES | FOURTH, WRITES | FIFTH)
-    for place, name in zip(functions.calls, names, strict=True):
+    assert calls.cookies == (RETURNED, FOURTH, WRITES | RETURNED, WRITES | FOURTH, WRITES | FIFTH)
+    for place, name in zip(calls.offsets, names, strict=True):
         assert 0 <= place - address_of(path, name) < 16
 
 
 def test_what_leaves_the_arguments_as_they_are_is_passed_over(build):
     path = build(_APART, "-fcf-protection=full")
-    functions = found(path)
+    places = found(path)
     raw = Path(path).read_bytes()
     assert raw[address_of(path, "SSL_do_handshake") :][:4] == b"\xf3\x0f\x1e\xfa"
-    assert functions.handshakes[0] >= address_of(path, "SSL_do_handshake") + 4
-    for place in (*functions.calls, *functions.handshakes):
+    assert places["handshake"].offsets[0] >= address_of(path, "SSL_do_handshake") + 4
+    for place in (*places["call"].offsets, *places["handshake"].offsets):
         assert raw[place] not in (0xF3, 0x48), "endbr64 and test are single-stepped"
 
 
 def test_a_library_that_lacks_something_says_what(build):
     with pytest.raises(UnfitError, match="SSL_do_handshake"):
-        libraries.functions(build(_APART, "-DLACKS"))
+        libraries.places(build(_APART, "-DLACKS"))
 
 
 def test_who_only_calls_it_is_none(tmp_path):
@@ -122,13 +124,13 @@ def test_who_only_calls_it_is_none(tmp_path):
     source.write_text("int SSL_read(void *, void *, int); int SSL_write(void *, void *, int);"
                       "int both(void *s) { return SSL_read(s, s, 1) + SSL_write(s, s, 1); }")  # fmt: skip
     subprocess.run(["gcc", "-fPIC", "-shared", "-o", str(target), str(source)], check=True)
-    assert libraries.functions(str(target)) is None
+    assert libraries.places(str(target)) == ()
 
 
 @pytest.mark.parametrize("raw", [b"", b"#!/bin/sh\n", b"\x7fELF\x01\x01" + bytes(100)])
 def test_other_files_are_none(tmp_path, raw):
     (tmp_path / "file").write_bytes(raw)
-    assert libraries.functions(str(tmp_path / "file")) is None
+    assert libraries.places(str(tmp_path / "file")) == ()
 
 
 @given(st.data())
@@ -141,7 +143,7 @@ def test_a_broken_file_is_told_apart_whatever_is_in_it(data):
     path = Path(f"/dev/shm/rubin-elf-{os.getpid()}")
     path.write_bytes(raw)
     try:
-        libraries.functions(str(path))
+        libraries.places(str(path))
     except UnfitError:
         pass
     finally:

@@ -47,6 +47,7 @@ COSTS = {
     "rubin_clear_return": "what is said over TLS is not read",
     "rubin_clear_begin": "what is said over TLS is not read",
     "rubin_clear_handshake": "what is said over TLS is not read",
+    "rubin_clear_go": "what Go programs say over TLS is not read",
     "rubin_clear_sent": "what is said over TLS is not read",
     "rubin_clear_received": "what is said over TLS is not read",
     "drops": "no packets that the kernel dropped",

@@ -8,14 +8,15 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from rubin.kernel import btf
+from rubin.kernel import btf, golang
 from rubin.kernel.attach import Links
-from rubin.kernel.libraries import Functions
+from rubin.kernel.elf import Places, UnfitError
 from rubin.kernel.objects import Objects
 from rubin.kernel.syscall import bpf
 
 OBJECT = "clear"
 PROGRAMS = ("rubin_clear_call", "rubin_clear_return", "rubin_clear_begin", "rubin_clear_handshake")
+GO = golang.PROGRAM
 TRACEPOINTS = ("rubin_clear_sent", "rubin_clear_received")
 
 _LINK_CREATE, _UPROBE_MULTI, _RETURN = 28, 48, 1
@@ -38,7 +39,7 @@ def skips() -> dict[str, str]:
         returns_by_call = types.has_function("__x64_sys_uretprobe")
     if not lacks and returns_by_call and not passes_filters():
         lacks.append("in this kernel it would kill processes that have a seccomp filter (mended in 6.12.14 and 6.13.3)")
-    return {name: lacks[0] if name == PROGRAMS[0] else "" for name in (*PROGRAMS, *TRACEPOINTS)} if lacks else {}
+    return {name: lacks[0] if name == PROGRAMS[0] else "" for name in (*PROGRAMS, GO, *TRACEPOINTS)} if lacks else {}
 
 
 def passes_filters() -> bool:
@@ -71,39 +72,40 @@ def passes_filters() -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGILL
 
 
-def _link(program: int, path: str, offsets: Sequence[int], cookies: Sequence[int] = (), returns: bool = False) -> int:
+def _link(program: int, path: str, places: Places) -> int:
     """The descriptor of a link to places in a file, for all processes. Raises OSError."""
     name = ctypes.create_string_buffer(os.fsencode(path))
-    count = len(offsets)
-    where, which = (ctypes.c_uint64 * count)(*offsets), (ctypes.c_uint64 * count)(*(cookies or [0] * count))
+    count = len(places.offsets)
+    where = (ctypes.c_uint64 * count)(*places.offsets)
+    which = (ctypes.c_uint64 * count)(*(places.cookies or [0] * count))
     addresses = ctypes.addressof(name), ctypes.addressof(where), 0, ctypes.addressof(which)
     head = struct.pack("=IIII", program, 0, _UPROBE_MULTI, 0)
-    return bpf(_LINK_CREATE, head + struct.pack("=QQQQIII4x", *addresses, count, _RETURN if returns else 0, 0))
+    flags = _RETURN if places.returns else 0
+    return bpf(_LINK_CREATE, head + struct.pack("=QQQQIII4x", *addresses, count, flags, 0))
 
 
 class Uprobes:
     """Attachments by file. All methods may take a while: a first one of many waits 6 to 16 ms, a detach 50."""
 
     def __init__(self, objects: Objects) -> None:
-        self._programs = {name: fd for name, fd in objects.programs().items() if name in (*PROGRAMS, *TRACEPOINTS)}
+        self._programs = {name: fd for name, fd in objects.programs().items() if name in (*PROGRAMS, GO, *TRACEPOINTS)}
         self._files: dict[object, list[int]] = {}
         self._tracepoints = Links()
 
     def __len__(self) -> int:
         return len(self._files)
 
-    def attach(self, key: object, path: str, functions: Functions) -> None:
-        """Attach in a file, whatever process maps it. Raises OSError; nothing of it is left then."""
+    def attach(self, key: object, path: str, places: Sequence[Places]) -> None:
+        """Attach in a file, whatever process maps it. Raises OSError and UnfitError; nothing of it is left then."""
+        runs = [one for one in places if one.program in self._programs]
+        if not runs:
+            raise UnfitError("this kernel has refused the program that would read it")
         if not self._tracepoints.names:  # they cost every socket's user a little, so not before there is a library
             for name in TRACEPOINTS:
                 self._tracepoints.attach_tracepoint(name, self._programs[name])
-        call, back, begin, handshake = (self._programs[name] for name in PROGRAMS)
         links: list[int] = []
         try:
-            links.append(_link(begin, path, functions.begins))
-            links.append(_link(handshake, path, functions.handshakes))
-            links.append(_link(back, path, functions.calls, returns=True))
-            links.append(_link(call, path, functions.calls, functions.cookies))
+            links.extend(_link(self._programs[one.program], path, one) for one in runs)
         except OSError:
             _close(links)
             raise

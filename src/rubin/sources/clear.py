@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from rubin.kernel import libraries, uprobes
-from rubin.kernel.libraries import Identity, Mapped, UnfitError
+from rubin.kernel.elf import UnfitError
+from rubin.kernel.libraries import Identity, Mapped
 from rubin.kernel.objects import Objects
 from rubin.kernel.uprobes import Uprobes
 
@@ -104,12 +105,12 @@ class Clear:
             key = libraries.identity(path)
             if key in self._paths:
                 return key
-            functions = libraries.functions(path)
-            if functions is None:
+            places = libraries.places(path)
+            if not places:
                 return None
             if len(self._uprobes) >= MOST_FILES:
                 raise UnfitError(f"there are {MOST_FILES} already")
-            self._uprobes.attach(key, path, functions)
+            self._uprobes.attach(key, path, places)
         except UnfitError as error:
             self._refuse(file.path, str(error))
             return None
@@ -121,8 +122,8 @@ class Clear:
             return None
         self._shown[key] = file.path if path == file.path else f"{file.path} of process {pid}"
         self._paths[key] = path
-        if functions.dear:
-            self._note(file.path, f"read, but at a high cost: {', '.join(functions.dear)} cannot be emulated")
+        if dear := [name for one in places for name in one.dear]:
+            self._note(file.path, f"read, but at a high cost: {', '.join(dear)} cannot be emulated")
         _LOG.info("attached=%s", file.path)
         return key
 
