@@ -2,12 +2,17 @@
 // HTTP requests at a fixed rate, whether or not earlier ones have been answered: a request waits for a free
 // connection, and its latency counts from when it was due.
 //
-//   http_rate ADDRESS PORT PATH CONNECTIONS RATE SECONDS   prints "answers p50 p99 p999", in microseconds
+//   http_rate ADDRESS PORT PATH CONNECTIONS RATE SECONDS
+//
+// For every line on its input it prints "answers p50 p99 p999", in microseconds, of the answers of the next so many
+// seconds; it asks until its input ends.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,15 +87,56 @@ static int by_value(const void *one, const void *other)
 	return (a > b) - (a < b);
 }
 
+static float latency[1 << 20]; // of the answers since the last line
+static long answered;
+
+static void tell(void)
+{
+	qsort(latency, answered, sizeof(*latency), by_value);
+	printf("%ld %.1f %.1f %.1f\n", answered, latency[answered / 2], latency[answered * 99 / 100],
+	       latency[answered * 999 / 1000]);
+	fflush(stdout);
+}
+
+static void ask(struct connection *one, const char *request, double due, long size)
+{
+	one->due = due, one->left = size;
+	if (write(one->fd, request, strlen(request)) < 0)
+		fail("write");
+}
+
+// True when the whole answer is there.
+static bool hear(struct connection *one)
+{
+	char buffer[65536];
+	ssize_t n = read(one->fd, buffer, sizeof(buffer));
+
+	if (n <= 0)
+		fail("read");
+	one->left -= n;
+	if (one->left > 0)
+		return false;
+	if (answered < (long)(sizeof(latency) / sizeof(*latency)))
+		latency[answered++] = (now() - one->due) * 1e6;
+	return true;
+}
+
+static void follow(int poll, int fd, struct connection *one)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = one };
+
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event);
+}
+
 int main(int count, char **arg)
 {
 	static struct connection all[MOST], *idle[MOST];
-	struct epoll_event event, events[MOST];
-	char request[1024], buffer[65536];
+	struct epoll_event events[MOST];
+	char request[1024], lines[16];
 	int connections, free_ones = 0, poll = epoll_create1(0);
-	double rate, seconds, start, end;
-	long asked = 0, answered = 0, size, total;
-	float *latency;
+	double rate, seconds, start, end = HUGE_VAL;
+	long asked = 0, size = 0;
 
 	if (count != 7)
 		return fprintf(stderr, "http_rate: see the head of bench/http_rate.c\n"), 2;
@@ -98,49 +144,43 @@ int main(int count, char **arg)
 	if (connections < 1 || connections > MOST)
 		return fprintf(stderr, "http_rate: 1 to %d connections\n", MOST), 2;
 	snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n", arg[3]);
-	total = rate * seconds;
-	latency = calloc(total + 1, sizeof(*latency));
 	for (int i = 0; i < connections; i++) {
 		all[i].fd = connected(arg[1], arg[2]);
 		size = answer_size(all[i].fd, request);
-		fcntl(all[i].fd, F_SETFL, O_NONBLOCK);
-		event.events = EPOLLIN, event.data.ptr = &all[i];
-		epoll_ctl(poll, EPOLL_CTL_ADD, all[i].fd, &event);
+		follow(poll, all[i].fd, &all[i]);
 		idle[free_ones++] = &all[i];
 	}
-	start = now(), end = start + seconds + 5;
-	while (answered < total && now() < end) {
-		double due = start + asked / rate, wait = asked < total ? due - now() : 1;
-		struct timespec patience = { 0, wait > 0 ? (wait < 0.5 ? wait * 1e9 : 500000000) : 0 };
+	follow(poll, STDIN_FILENO, NULL);
+	for (start = now();;) {
+		double due = start + asked / rate, at = now(), wait = 0.5;
+		struct timespec patience = {};
 		int ready;
 
-		if (asked < total && wait <= 0 && free_ones) {
-			struct connection *one = idle[--free_ones];
-
-			one->due = due, one->left = size, asked++;
-			if (write(one->fd, request, strlen(request)) < 0)
-				fail("write");
+		if (at >= end) {
+			tell();
+			end = HUGE_VAL;
+		}
+		if (due <= at && free_ones) {
+			ask(idle[--free_ones], request, due, size);
+			asked++;
 			continue;
 		}
-		if (wait <= 0 && !free_ones)
-			patience.tv_nsec = 500000000;
+		if (due > at && due - at < wait)
+			wait = due - at;
+		if (end - at < wait)
+			wait = end - at;
+		patience.tv_nsec = wait * 1e9;
 		ready = epoll_pwait2(poll, events, MOST, &patience, NULL);
 		for (int i = 0; i < ready; i++) {
 			struct connection *one = events[i].data.ptr;
-			ssize_t n = read(one->fd, buffer, sizeof(buffer));
 
-			if (n <= 0)
-				fail("read");
-			one->left -= n;
-			if (one->left > 0)
+			if (one && hear(one))
+				idle[free_ones++] = one;
+			if (one)
 				continue;
-			latency[answered++] = (now() - one->due) * 1e6;
-			idle[free_ones++] = one;
+			if (read(STDIN_FILENO, lines, sizeof(lines)) <= 0)
+				return 0;
+			answered = 0, end = now() + seconds;
 		}
 	}
-	qsort(latency, answered, sizeof(*latency), by_value);
-	if (!answered)
-		fail("nobody answered");
-	printf("%ld %.1f %.1f %.1f\n", answered, latency[answered / 2], latency[answered * 99 / 100], latency[answered * 999 / 1000]);
-	return 0;
 }

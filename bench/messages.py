@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.asking import dns_truth
+from bench.clients import dns
 from bench.figures import Figures
 from rubin.identity.dns_names import DnsNames
 from rubin.identity.local import Local
@@ -170,8 +170,8 @@ def _http(number: int) -> tuple[bytes, bytes, int]:
 
 def _dns(number: int) -> tuple[bytes, bytes, int]:
     """A question for one of a thousand names, and its answer."""
-    name, _ = next(iter(dns_truth(number % _PATHS, 1)))
-    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.rstrip(".").split(".")) + b"\0\0\1\0\1"
+    _, name, _, _ = dns.truth(number % _PATHS, 0)
+    labels = dns.question(name)
     head = (number // _CONNECTIONS & 0xFFFF).to_bytes(2, "big")
     question = head + bytes.fromhex("01000001000000000000") + labels
     answer = head + bytes.fromhex("81800001000100000000") + labels

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NEAR, FAR = "rubin-bench-near", "rubin-bench-far"
+_PREFIX = "rubin-bench-"
+NEAR, FAR = f"{_PREFIX}{os.getpid()}-near", f"{_PREFIX}{os.getpid()}-far"
 NEAR_ADDRESS, FAR_ADDRESS = "10.199.1.1", "10.199.1.2"
 NEAR_LINK, FAR_LINK = "rbench-near", "rbench-far"
 UDP_PORT, TCP_PORT = "7001", "7002"
@@ -41,9 +42,12 @@ def cable() -> Iterator[None]:
 
 
 def _clear() -> None:
-    there = {line.split()[0] for line in run("ip", "netns", "list").splitlines() if line}
-    for name in there & {NEAR, FAR}:
-        run("ip", "netns", "del", name)
+    """Removes ours, and those of runs that were killed."""
+    there = [line.split()[0] for line in run("ip", "netns", "list").splitlines() if line.startswith(_PREFIX)]
+    for name in there:
+        pid = name.removeprefix(_PREFIX).partition("-")[0]
+        if name in (NEAR, FAR) or not Path(f"/proc/{pid}").exists():
+            run("ip", "netns", "del", name)
 
 
 @contextmanager
@@ -89,15 +93,16 @@ def rss_mb(pid: int) -> float:
 
 def wait_for_port(namespace: str, port: str) -> None:
     """Until somebody is bound to the port there (ss(8))."""
-    _wait(lambda: run(*inside(namespace, "ss", "-Hltun", f"sport = :{port}")))
+    wait_until(lambda: run(*inside(namespace, "ss", "-Hltun", f"sport = :{port}")))
 
 
 def wait_for_packet_socket(namespace: str) -> None:
     """Until somebody captures packets there (/proc/net/packet has a line below its head)."""
-    _wait(lambda: "\n" in run(*inside(namespace, "cat", "/proc/net/packet")).strip())
+    wait_until(lambda: "\n" in run(*inside(namespace, "cat", "/proc/net/packet")).strip())
 
 
-def _wait(condition: Callable[[], object]) -> None:
+def wait_until(condition: Callable[[], object]) -> None:
+    """Raises TimeoutError where the condition does not come true."""
     end = time.monotonic() + 20
     while not condition():
         if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""what it costs [GROUP…] [--json]: kernel, line, api, cli, identity; beside softflowd and tshark"""
+"""what it costs [GROUP…] [--json]: kernel, line, api, cli, identity, l7; beside softflowd, tshark, Envoy, mitmproxy"""
 
 import os
 
@@ -8,6 +8,6 @@ from tools.dev import environment, machine, setup
 def main(arguments: list[str]) -> int:
     """Becomes `python -m bench`."""
     machine.need_root()
-    setup.need("dev", "world", "test", "bench")
+    setup.need("dev", "world", "test", "shop", "bench")
     python = str(environment.PYTHON)
     os.execv(python, [python, "-m", "bench", *arguments])

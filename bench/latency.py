@@ -1,0 +1,66 @@
+"""How long requests take by the agent, by the packets' own timestamps, and by the clients' own clocks."""
+
+import statistics
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bench import exchanges, servers, world
+from bench.figures import Figures
+from bench.running import agent
+
+_COUNT, _RATE = 2_500, 1_000  # of each client, a second of all
+_NEAR_US = 50.0
+_FIELDS = ("-e", "http.response_for.uri", "-e", "http.time")
+
+
+def measure(figures: Figures, folder: Path, share: float) -> None:
+    """`l7_latency_within_50us_percent`: of requests of HTTP/1.1, told against what tcpdump has captured at the server
+    and tshark has made of it. `l7_latency_from_packets_us`, `l7_latency_from_client_us`: medians of the differences.
+    """
+    capture = folder / "http.pcap"
+    with servers.nginx(folder), agent(folder, *exchanges.ALL_HEARD) as running:
+        with _captured(capture):
+            printed = exchanges.ask("http", round(_COUNT * share), _RATE)
+        said = exchanges.told(running, "http", sum(len(lines.splitlines()) for lines in printed))
+    told_us = {one.target: one.latency_ns / 1e3 for _, one in said}
+    packets_us = dict(_between_packets(capture))
+    client_us = {path: int(ns) / 1e3 for lines in printed for path, ns in map(str.split, lines.splitlines())}
+    if packets_us.keys() != client_us.keys():
+        raise AssertionError(f"{len(packets_us)} requests were captured, of {len(client_us)}")
+    from_packets = [us - told_us.get(path, float("inf")) for path, us in packets_us.items()]
+    near = sum(abs(us) <= _NEAR_US for us in from_packets)
+    figures.add("l7_latency_within_50us_percent", 100 * near / len(from_packets))
+    figures.add("l7_latency_from_packets_us", statistics.median(from_packets))
+    figures.add("l7_latency_from_client_us", statistics.median(client_us[path] - us for path, us in told_us.items()))
+
+
+@contextmanager
+def _captured(path: Path) -> Iterator[None]:
+    """The packets of the server's end of the cable, with the kernel's nanoseconds."""
+    words = (
+        "-i",
+        world.FAR_LINK,
+        "--time-stamp-precision=nano",
+        "--immediate-mode",
+        "-B",
+        "16384",
+        "-Z",
+        "root",
+        "-w",
+        str(path),
+    )
+    with world.serving("tcpdump", *words, "tcp", "port", str(servers.HTTP)):
+        world.wait_for_packet_socket(world.FAR)
+        yield
+
+
+def _between_packets(capture: Path) -> Iterator[tuple[str, float]]:
+    """(path, microseconds from the request's packet to the answer's), whatever the agent says."""
+    words = ["tshark", "-r", str(capture), "-Y", "http.response", "-T", "fields", *_FIELDS]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    for line in done.stdout.splitlines():
+        url, seconds = line.split("\t")
+        yield urlsplit(url).path, float(seconds) * 1e6

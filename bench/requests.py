@@ -1,0 +1,81 @@
+"""HTTP requests that go on and on, at a fixed rate (bench/http_rate.c) or as many as there can be (wrk)."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from bench import servers, world
+from bench.loads import count_snmp
+
+CONNECTIONS = 32
+_PATH = "/s200/index?q=1"
+SETTLE_S = 0.3
+
+
+class Slice(NamedTuple):
+    """Of the requests that ended in some seconds."""
+
+    answers: float
+    p50_us: float
+    p99_us: float
+    p999_us: float
+
+
+@contextmanager
+def paced(
+    tool: str, rate: float, seconds: float, port: int = servers.HTTP, namespace: str = world.NEAR
+) -> Iterator[Callable[[], Slice]]:
+    """Gives a function that tells of the next so many seconds when they are over."""
+    words = (tool, world.FAR_ADDRESS, str(port), _PATH, str(CONNECTIONS), f"{rate:.0f}", str(seconds))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(world.inside(namespace, *words), **pipes) as asking:  # type: ignore[call-overload]
+
+        def following() -> Slice:
+            asking.stdin.write("\n")
+            asking.stdin.flush()
+            line = asking.stdout.readline()
+            if not line:
+                raise RuntimeError(f"{' '.join(words)} ended by itself")
+            return Slice(*map(float, line.split()))
+
+        yield following
+
+
+@contextmanager
+def unlimited(server: int, scheme: str = "http", port: int = servers.HTTP) -> Iterator["Unlimited"]:
+    """wrk with one thread; `server`: a process in the server's namespace, whose answers are counted."""
+    words = ("wrk", "-t1", f"-c{CONNECTIONS}", "-d600s", f"{scheme}://{world.FAR_ADDRESS}:{port}{_PATH}")
+    with subprocess.Popen(world.inside(world.NEAR, *words), stdout=subprocess.DEVNULL) as sender:
+        try:
+            yield Unlimited(sender, server)
+        finally:
+            sender.terminate()
+
+
+class Unlimited(NamedTuple):
+    """The load while it goes on."""
+
+    sender: "subprocess.Popen[bytes]"
+    server: int
+
+    def rate(self, over_s: float) -> float:
+        """Answers a second: each is one segment out of the server's namespace."""
+        before, begun = count_snmp(self.server, "Tcp", "OutSegs"), time.perf_counter()
+        time.sleep(over_s)
+        if self.sender.poll() is not None:
+            raise RuntimeError("wrk ended by itself")
+        return (count_snmp(self.server, "Tcp", "OutSegs") - before) / (time.perf_counter() - begun)
+
+    def settled_rate(self, over_s: float) -> float:
+        """The same, once what was changed just now has come to rest."""
+        self.rate(SETTLE_S)
+        return self.rate(over_s)
+
+
+def most(port: int, seconds: int) -> float:
+    """Answers a second of as many requests as there can be."""
+    url = f"http://{world.FAR_ADDRESS}:{port}{_PATH}"
+    told = world.run(*world.inside(world.NEAR, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", url))
+    return float(told.partition("Requests/sec:")[2].split()[0])

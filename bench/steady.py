@@ -1,0 +1,84 @@
+"""nginx with an agent of the usual settings beside it, once its governor has settled, against nginx alone."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from bench import requests, servers, switched, world
+from bench.figures import Figures
+from bench.requests import Unlimited
+
+_SLICE_S = 3.0
+_SETTLED_S, _LONGEST_S, _SAME = 3.0, 20.0, 0.2
+_LOOK_S = 0.4
+
+
+def measure(figures: Figures, folder: Path, rounds: int) -> None:
+    """`l7_nginx_rps_ratio` at saturation and `l7_nginx_p99_ratio` at half of it, with the agent between two times
+    without; `…_nothing`: what the noise alone gives. `l7_nginx_heard_percent.*`: how many connections it then listens
+    to; `l7_nginx_settle_s.*`: how long that took; `l7_agent_cpu_percent`: of one processor, at saturation.
+
+    While the agent is off its process is stopped, which its governor takes for a second of idleness: it begins with at
+    most a quarter more than it had, and settles again.
+    """
+    with servers.nginx(folder) as worker, switched.agent(folder) as running:
+        with requests.unlimited(worker) as load:
+            capacity = _throughput(figures, running, load, rounds)
+        with world.load_tool("http_rate") as tool, requests.paced(tool, capacity / 2, _SLICE_S) as following:
+            _tails(figures, running, lambda: following().p99_us, rounds)
+
+
+def _throughput(figures: Figures, running: switched.Switched, load: Unlimited, rounds: int) -> float:
+    """Requests a second; gives what nginx answers alone."""
+    running.off()
+    alone = [load.settled_rate(_SLICE_S)]
+    for _ in range(rounds):
+        running.on()
+        _settle(figures, running, "saturated")
+        begun = world.cpu_seconds(running.pid)
+        observed = load.rate(_SLICE_S)
+        figures.add("l7_agent_cpu_percent", 100 * (world.cpu_seconds(running.pid) - begun) / _SLICE_S)
+        running.off()
+        alone.append(load.settled_rate(_SLICE_S))
+        figures.add("l7_nginx_rps_ratio", 2 * observed / (alone[-2] + alone[-1]))
+        figures.add("l7_nginx_rps_ratio_nothing", alone[-1] / alone[-2])
+    running.on()
+    return median(alone)
+
+
+def _tails(figures: Figures, running: switched.Switched, slowest_us: Callable[[], float], rounds: int) -> None:
+    """The slowest hundredth."""
+    running.off()
+    time.sleep(requests.SETTLE_S)
+    before = slowest_us()
+    for _ in range(rounds):
+        running.on()
+        _settle(figures, running, "half")
+        observed = slowest_us()
+        running.off()
+        time.sleep(requests.SETTLE_S)
+        after = slowest_us()
+        figures.add("l7_nginx_p99_ratio", 2 * observed / (before + after))
+        figures.add("l7_nginx_p99_ratio_nothing", after / before)
+        before = after
+    running.on()
+
+
+def _settle(figures: Figures, running: switched.Switched, load: str) -> None:
+    """Until the share of connections that the agent listens to has hardly changed for three of its steps."""
+    begun = time.monotonic()
+    looks: list[tuple[float, float]] = []
+    while not _is_settled(looks) and time.monotonic() - begun < _LONGEST_S:
+        looks.append((time.monotonic(), running.status()["messages"]["heard_percent"]))
+        time.sleep(_LOOK_S)
+    figures.add(f"l7_nginx_settle_s.{load}", time.monotonic() - begun)
+    figures.add(f"l7_nginx_heard_percent.{load}", looks[-1][1])
+
+
+def _is_settled(looks: list[tuple[float, float]]) -> bool:
+    if not looks or looks[-1][0] - looks[0][0] < _SETTLED_S:
+        return False
+    since_s = looks[-1][0] - _SETTLED_S
+    recent = [share for at, share in looks if at >= since_s]
+    return max(recent) <= (1 + _SAME) * min(recent)
