@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rubin.dissect.conversation import Dissector, Exchange, Piece, Speaker
+from rubin.dissect.dissectors import DISSECTORS
 from rubin.dissect.redaction import Redaction
 from rubin.dissect.stage import ENOUGH, NEVER, Stage
 from rubin.model.messages import Message, Messages, MessageType
@@ -294,6 +295,16 @@ def test_a_dissector_that_fails_is_counted_and_said_once(caplog: pytest.LogCaptu
         assert listener.hear([wire.client(b"anything at all")]) == []
     assert listener.stage.talks.failures == 2
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_one_that_fails_to_say_whose_a_packet_is_costs_no_other() -> None:
+    def claims(_: bytes) -> Speaker:
+        raise IndexError("broken")
+
+    listener, wire = Listener(Stage((Dissector("kafka", claims, Broken), *DISSECTORS))), Connection(1)
+    listener.hear([wire.client(b"*1\r\n$4\r\nPING\r\n")])
+    assert [one.protocol for one in listener.hear([wire.server(b"+PONG\r\n")])] == ["redis"]
+    assert listener.stage.talks.failures == 1
 
 
 def test_connections_given_up_for_room_are_counted() -> None:

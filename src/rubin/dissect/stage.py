@@ -140,7 +140,7 @@ class Stage:
 
     def _claimed(self, data: bytes) -> tuple[tuple[Dissector, Speaker], ...]:
         """Who says that a packet is his own, and who speaks then. Each dissector takes some microseconds."""
-        asked = [(dissector, dissector.claims(data)) for dissector in self._dissectors]
+        asked = [(dissector, self.talks.claim(dissector, data)) for dissector in self._dissectors]
         return tuple((dissector, speaker) for dissector, speaker in asked if speaker is not None)
 
     def _wish(self, number: I64, slots: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rubin.dissect.connections import NOTHING
-from rubin.dissect.conversation import Conversation, Dissector, Exchange, Piece
+from rubin.dissect.conversation import Conversation, Dissector, Exchange, Piece, Speaker
 from rubin.dissect.found import Found
 from rubin.dissect.segments import I64, Segments
 from rubin.model.batch import Array
@@ -156,11 +156,22 @@ class Talks:
         try:
             return [(connection, one) for one in speak(*words)]
         except Exception:  # whatever it is, it is counted, and the connection given up
-            self.failures += 1
-            if self.failures == 1:
-                _LOG.exception("a dissector failed; further failures are only counted")
+            self._fail()
             self._talks.pop(connection, None)
             return []
+
+    def claim(self, dissector: Dissector, data: bytes) -> Speaker | None:
+        """Who says that a packet is this protocol's; nobody where the dissector fails, which is counted."""
+        try:
+            return dissector.claims(data)
+        except Exception:
+            self._fail()
+            return None
+
+    def _fail(self) -> None:
+        self.failures += 1
+        if self.failures == 1:
+            _LOG.exception("a dissector failed; further failures are only counted")
 
     def _account(self, talk: _Talk) -> None:
         self.forgotten += talk.conversation.unpaired
