@@ -10,12 +10,15 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event, Lock
+from typing import TextIO
 
 from tools.dev import debian, environment, kernels
 from tools.dev.say import BUILD, ROOT, Stop, say
 
 MEMORY = "3G"
 POLL_S = 0.3
+_FETCHING = Lock()  # Debian's package lists are one
 # virtme-ng gives the guest this machine's files without a cache, so that every page of every library is fetched
 # again each time. Here they come once more, cached, and the command runs on these; but for the tree itself, which
 # somebody may be writing: a cache that believes an old length cuts files off.
@@ -40,13 +43,14 @@ class Unbooted(Stop):
     """The guest ended before the command began: nothing of ours has run."""
 
 
-def run(series: str, command: list[str], limit_s: float) -> int:
-    """Runs the command in the guest at the root of the tree, its output to ours; its exit code, 124 past the limit."""
-    image = kernels.image(series)
+def run(series: str, command: list[str], limit_s: float, out: TextIO = sys.stdout, over: Event | None = None) -> int:
+    """Runs the command in the guest at the root of the tree; its exit code, 124 past the limit or once it is `over`."""
+    with _FETCHING:
+        image = kernels.image(series)
     for last in (False, True):
         try:
             with TemporaryDirectory(prefix=f"{series}-", dir=kernels.FOLDER) as folder:
-                return _run(image, Path(folder), command, limit_s)
+                return _run(image, Path(folder), command, limit_s, out, over or Event())
         except Unbooted as stop:
             if last:
                 raise
@@ -54,7 +58,7 @@ def run(series: str, command: list[str], limit_s: float) -> int:
     raise AssertionError("the second boot returned or raised")
 
 
-def _run(image: Path, folder: Path, command: list[str], limit_s: float) -> int:
+def _run(image: Path, folder: Path, command: list[str], limit_s: float, out: TextIO, over: Event) -> int:
     """Output and exit code come through files in the tree: a guest's console is shared with its kernel."""
     output, exit_code, said = (folder / name for name in ("output", "exit", "console"))
     output.touch()
@@ -68,10 +72,12 @@ def _run(image: Path, folder: Path, command: list[str], limit_s: float) -> int:
             stdout=console, stderr=subprocess.STDOUT, env=_environment(), start_new_session=True,
         )  # fmt: skip
     try:
-        _follow(guest, output, begin + limit_s)
+        _follow(guest, output, begin + limit_s, out, over)
     finally:
         _end(guest)
     say(f"the guest ran {time.monotonic() - begin:.0f} s")
+    if over.is_set():
+        return 124
     if exit_code.exists() and exit_code.read_text().strip():
         return int(exit_code.read_text())
     if time.monotonic() - begin >= limit_s:
@@ -98,14 +104,14 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PATH": path, "XDG_CACHE_HOME": str(kernels.FOLDER / "cache")}
 
 
-def _follow(guest: "subprocess.Popen[bytes]", output: Path, end: float) -> None:
+def _follow(guest: "subprocess.Popen[bytes]", output: Path, end: float, out: TextIO, over: Event) -> None:
     """Shows what the command writes while the guest runs."""
     with output.open(errors="replace") as lines:
         while True:
-            over = guest.poll() is not None or time.monotonic() > end
-            sys.stdout.write(lines.read())
-            sys.stdout.flush()
-            if over:
+            ended = guest.poll() is not None or time.monotonic() > end or over.is_set()
+            out.write(lines.read())
+            out.flush()
+            if ended:
                 return
             time.sleep(POLL_S)
 

@@ -6,8 +6,12 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+from threading import Event
+from typing import TextIO
 
 from tools.dev import environment, guest
 from tools.dev.say import BUILD, ROOT, Stop, say
@@ -46,8 +50,26 @@ class Result:
         return self.exit_code in (0, NO_TESTS) and self.seconds <= self.budget_s
 
 
-def run(tier: Tier, arguments: list[str]) -> Result:
-    """Runs pytest over the tier's folders, its output going where ours goes."""
+def run_all(tiers: list[Tier], arguments: list[str]) -> list[Result]:
+    """One after the other; those in guests side by side, because each keeps little more than one processor busy."""
+    results = [run(tier, arguments) for tier in tiers if not tier.kernel]
+    guests, over = [tier for tier in tiers if tier.kernel], Event()
+    if len(guests) < 2:
+        return results + [run(tier, arguments) for tier in guests]
+    with ThreadPoolExecutor(len(guests)) as pool:
+        outputs = [StringIO() for _ in guests]
+        running = [pool.submit(run, tier, arguments, out, over) for tier, out in zip(guests, outputs, strict=True)]
+        try:
+            for one, out in zip(running, outputs, strict=True):
+                results.append(one.result())
+                print(out.getvalue(), flush=True)
+        finally:
+            over.set()  # an interrupt ends the guests, too
+    return results
+
+
+def run(tier: Tier, arguments: list[str], out: TextIO = sys.stdout, over: Event | None = None) -> Result:
+    """Runs pytest over the tier's folders, its output going to `out` where it is in a guest."""
     say(f"tier {tier.name} (at most {tier.budget_s} s)")
     report = BUILD / "tests" / f"{tier.name}.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +77,7 @@ def run(tier: Tier, arguments: list[str]) -> Result:
     words = [*tier.folders, f"--junitxml={report}", *arguments]
     begin = time.monotonic()
     try:
-        exit_code = _pytest(tier, words)
+        exit_code = _pytest(tier, words, out, over)
     except Stop as stop:  # what keeps one tier from running must not hide what the others found
         print(stop, file=sys.stderr)
         exit_code = stop.exit_code
@@ -75,9 +97,9 @@ def report(results: list[Result]) -> int:
     return 0 if passed and all(result.good for result in results) else 1
 
 
-def _pytest(tier: Tier, words: list[str]) -> int:
+def _pytest(tier: Tier, words: list[str], out: TextIO, over: Event | None) -> int:
     if tier.kernel:
-        return guest.run(tier.kernel, guest.pytest_command(*words), tier.budget_s)
+        return guest.run(tier.kernel, guest.pytest_command(*words), tier.budget_s, out, over)
     command = [environment.command("pytest"), "-o", f"cache_dir=build/pytest-{tier.name}", *words]
     return _call(command, tier.budget_s * STOPPED_AFTER)
 
