@@ -7,7 +7,7 @@ from typing import TypeVar
 Got = TypeVar("Got")
 
 
-def wait_for(condition: Callable[[], Got], what: str, seconds: float = 10.0) -> Got:
+def wait_for(condition: Callable[[], Got], what: str, seconds: float = 30.0) -> Got:
     """The first true answer of `condition`; AssertionError that says `what` did not come about."""
     end = time.monotonic() + seconds
     while not (got := condition()):

@@ -57,7 +57,7 @@ class Ear:
             return found[(found["local_port"] == port) | (found["remote_port"] == port)]
 
         try:
-            wait_for(lambda: enough(ours()), "what was said")
+            wait_for(lambda: enough(ours()), "what was said", 60)
         except AssertionError as error:  # others on this machine may have said more than the ring holds
             raise AssertionError(f"{error}; lost: {self.programs.losses()[LOSS_PAYLOADS][0]}") from None
         return np.asarray(ours())

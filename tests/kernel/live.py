@@ -49,7 +49,7 @@ class Watching:
     def flows(self) -> FlowBatch:
         return concat(self._batches)
 
-    def until(self, found: Callable[[FlowBatch], bool], seconds: float = 10) -> FlowBatch:
+    def until(self, found: Callable[[FlowBatch], bool], seconds: float = 30) -> FlowBatch:
         """The flows once they satisfy; fails after so long."""
         end = time.monotonic() + seconds
         while not found(flows := self.flows):

@@ -92,7 +92,7 @@ def nginx(folder: Path, space: str, address: str, port: int) -> Iterator[int]:
 def client(folder: Path, space: str, what: str, address: str, port: int, *words: object, **more: str) -> dict[str, Any]:
     """What the client of tls.py says of itself."""
     command = inside(space, tls(what, folder, address, port, *words))
-    done = subprocess.run(command, capture_output=True, check=True, env={**os.environ, **more}, timeout=60)
+    done = subprocess.run(command, capture_output=True, check=True, env={**os.environ, **more}, timeout=300)
     return dict(json.loads(done.stdout))
 
 

@@ -75,7 +75,7 @@ def client(program: Path, space: str, what: str, port: int, *words: object, addr
     """What the client says of itself. More threads than processors: goroutines change between them."""
     command = inside(space, [str(program), what, address, str(port), *map(str, words)])
     more = {**os.environ, "GOMAXPROCS": "8"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=more, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=more, timeout=300)
     assert done.returncode == 0, done.stderr[:2000]
     return dict(json.loads(done.stdout))
 
@@ -243,6 +243,6 @@ def test_http2_with_what_was_asked_on_which_connection_and_by_whom(between: Worl
     with serving(each, folder, between.far, FAR) as (port, server), watch() as watching:
         wait_for(lambda: any(each.name in one for one in watching.live.status().attached), "the program")
         told = client(each, between.near, "ask", port, 2, CLIENTS, TURNS)
-        flows = watching.until(lambda flows: len(answers(flows, port)) >= 2 * CLIENTS * TURNS, 20)
+        flows = watching.until(lambda flows: len(answers(flows, port)) >= 2 * CLIENTS * TURNS, 60)
     wanted = [(who, own, path) for who in (server, told["pid"]) for path, own in told["ports"].items()]
     assert sorted(answers(flows, port)) == sorted(wanted)

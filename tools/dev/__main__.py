@@ -32,6 +32,7 @@ def main(arguments: list[str]) -> int:
 if __name__ == "__main__":
     # Who starts us in the background of a script has SIGINT ignored, and so would have all that we start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what we have started ends, too
     try:
         sys.exit(main(sys.argv[1:]))
     except Stop as stop:
