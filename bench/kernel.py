@@ -104,7 +104,8 @@ def counts() -> dict[int, tuple[str, int, int]]:
 
 def _overload(figures: Figures, folder: Path, tool: str, seconds: float) -> None:
     """Every packet of a flood is told: far more than the line can take. Then nothing may be unaccounted for."""
-    with agent(folder, "--monitor-aggregation", "none") as running, world.serving(tool, "udp-take", world.UDP_PORT):
+    flags = ("--monitor-aggregation", "none", "--messages=false")  # what is said makes flows without a record
+    with agent(folder, *flags) as running, world.serving(tool, "udp-take", world.UDP_PORT):
         start, peak = running.status(), world.rss_mb(running.pid)
         flood = world.inside(world.NEAR, tool, *BY_NAME["udp_10000"].sender(seconds))
         with subprocess.Popen(flood, stdout=subprocess.DEVNULL) as sending:
