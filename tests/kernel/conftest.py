@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.kernel.hearing import Ear
+from tests.kernel.programs import World, world
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
@@ -26,6 +29,21 @@ def compiled(name: str) -> bytes:
 def tiny() -> bytes:
     """The object of tiny.bpf.c."""
     return compiled("tiny")
+
+
+@pytest.fixture
+def ear() -> Iterator[Ear]:
+    """The programs that read TLS in clear, loaded and attached."""
+    found = Ear()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def between() -> Iterator[World]:
+    """Two hosts joined by a cable."""
+    with world() as built:
+        yield built
 
 
 _libc = ctypes.CDLL(None, use_errno=True)

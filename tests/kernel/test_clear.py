@@ -19,7 +19,7 @@ from rubin.kernel.payloads import NOTHING, PAYLOAD_BYTES
 from rubin.model.enums import FlowType
 from tests.kernel.hearing import FAR, LOSS_CLEAR, Ear, certificate, inside, paths, running, sides, texts, unbroken
 from tests.kernel.live import watch
-from tests.kernel.programs import World, world
+from tests.kernel.programs import World
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(bool(uprobes.skips()), reason="; ".join(filter(None, uprobes.skips().values())) or "-")
@@ -39,19 +39,6 @@ http {{
     }}
 }}
 """
-
-
-@pytest.fixture
-def ear() -> Iterator[Ear]:
-    found = Ear()
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def between() -> Iterator[World]:
-    with world() as built:
-        yield built
 
 
 @pytest.fixture(scope="module")

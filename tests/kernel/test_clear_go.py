@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from tests.kernel.hearing import (
     unbroken,
 )
 from tests.kernel.live import watch
-from tests.kernel.programs import World, world
+from tests.kernel.programs import World
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(bool(uprobes.skips()), reason="; ".join(filter(None, uprobes.skips().values())) or "-")
@@ -52,19 +51,6 @@ def program() -> Path:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return certificate(tmp_path_factory.mktemp("go"))
-
-
-@pytest.fixture
-def ear() -> Iterator[Ear]:
-    found = Ear()
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def between() -> Iterator[World]:
-    with world() as built_world:
-        yield built_world
 
 
 def serving(program: Path, folder: Path, space: str = "", address: str = "127.0.0.1", what: str = "serve") -> Any:
