@@ -86,7 +86,6 @@ struct {
 } admitted SEC(".maps");
 
 #define MUTE_PLACES 65536
-#define MUTE_SAMPLES 16 /* of so many connections with such a server one is listened to all the same */
 
 /* Written by user space: servers with whom nothing was said that it reads, by a hash of address and port. */
 struct {
@@ -105,12 +104,12 @@ static __always_inline __u32 mute_place(const __u64 *server, __u16 port)
 }
 
 /* Whether a connection is with such a server; who that is says who opened it. */
-static __always_inline bool is_mute(const struct details *details, __u32 state, __u64 tag)
+static __always_inline bool is_mute(const struct details *details, __u32 state)
 {
 	__u32 place;
 	__u64 *is;
 
-	if (!(state & OPENED) || !(tag >> 8 & (MUTE_SAMPLES - 1)))
+	if (!(state & OPENED))
 		return false;
 	place = state & OPENED_LOCALLY ? mute_place(details->remote, details->remote_port) :
 					 mute_place(details->local, details->local_port);

@@ -33,6 +33,7 @@ enum entry_state {
 	OPENED_LOCALLY = 32,
 	SILENT = 64, /* nothing that is said here is read */
 	FROM_START = 128, /* its SYN was seen */
+	HEARD = 256, /* what is said here is read */
 	OPENED = OPENED_REMOTELY | OPENED_LOCALLY,
 };
 

@@ -35,7 +35,7 @@ from rubin.identity.node import NodeLabels
 from rubin.identity.static import Static
 from rubin.identity.table import Names
 from rubin.kernel import processes
-from rubin.kernel.scheduling import give_way
+from rubin.kernel.scheduling import Manners
 from rubin.metrics import http, own, sink
 from rubin.metrics.configuration import Configuration
 from rubin.metrics.dynamic import Dynamic
@@ -225,7 +225,7 @@ class Agent:
     def run(self) -> None:
         """The line, until the source ends."""
         try:
-            give_way()
+            self.live.manners = Manners()
         except OSError as error:  # a filter of system calls, say: everything works without it
             _LOG.warning("cannot give way to who is observed: %s", error)
         sinks = [("store", self.ring.append), ("metrics", self._count)]

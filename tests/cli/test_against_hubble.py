@@ -10,12 +10,12 @@ import grpc
 import pytest
 
 from rubin.cli.output.flows import Compact, Wide
-from rubin.cli.output.wording import Options
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import Verdict
 from rubin.wire.flows import FlowEncoder
 from rubin.wire.pb import observer_pb2 as pb
 from rubin.wire.pb import relay_pb2
+from rubin.words.wording import Options
 from tests.cli.running import Call
 from tests.flows import generate
 

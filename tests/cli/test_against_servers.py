@@ -18,11 +18,11 @@ from rubin.api.server import Server, ServerThread
 from rubin.cli.output.flat_json import Columns
 from rubin.cli.output.flows import Compact, Dict, Table, Wide
 from rubin.cli.output.json import JSON
-from rubin.cli.output.wording import Options
 from rubin.cli.server import LOCAL_SOCKET
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import Verdict
 from rubin.store.ring import Ring
+from rubin.words.wording import Options
 from tests.cli.running import ENVIRON, Call, command
 from tests.flows import generate
 

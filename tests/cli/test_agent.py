@@ -8,9 +8,9 @@ import pytest
 from rubin.agent import AgentSettings
 from rubin.cli.agent import command, settings
 from rubin.cli.command import Arguments
-from rubin.cli.flags import read
 from rubin.cli.settings import resolve
 from rubin.errors import RubinError, UsageError
+from rubin.words.flags import read
 from tests.cli.running import Call
 
 

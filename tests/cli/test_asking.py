@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from rubin.cli.output.terminal import Palette
 from rubin.cli.output.top import Printer
 from rubin.cli.output.trace import text
 from rubin.model.tables import Container, Endpoint, Process
@@ -18,6 +17,7 @@ from rubin.query.question import BY, Question
 from rubin.query.top import top
 from rubin.query.trace import trace
 from rubin.store.ring import Ring
+from rubin.words.text import Palette
 from tests.api.hubble import hubble
 from tests.api.serving import serving
 from tests.asked import TIMES, TRACE, shop

@@ -12,7 +12,7 @@ import pytest
 
 from rubin.cli.output.flows import Compact
 from rubin.cli.output.json import JSON
-from rubin.cli.output.wording import Options
+from rubin.words.wording import Options
 from tests.cli.golden import check
 from tests.cli.running import ENVIRON, Call, command
 from tests.flows import generate

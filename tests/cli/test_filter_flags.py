@@ -8,8 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rubin.cli.command import Arguments
-from rubin.cli.filter_flags import filter_flags, read_filters
-from rubin.cli.flags import read
 from rubin.cli.observe_flows import asked_filters
 from rubin.cli.output.raw_filters import raw_filters
 from rubin.cli.settings import RAW_FILTERS, resolve
@@ -18,6 +16,8 @@ from rubin.model.fields import EXCLUSIVE
 from rubin.model.filter import BeyondHubble, FlowFilter
 from rubin.model.tables import Workload
 from rubin.wire.filters import filter_to_json
+from rubin.words.filter_flags import filter_flags, read_filters
+from rubin.words.flags import read
 
 F = FlowFilter
 FLAGS = tuple(filter_flags())

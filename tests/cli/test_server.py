@@ -7,10 +7,10 @@ import pytest
 
 from rubin.api.target import ClientSettings
 from rubin.cli.command import Arguments
-from rubin.cli.flags import read
 from rubin.cli.server import client_settings
 from rubin.cli.settings import SERVER, resolve
 from rubin.errors import UsageError
+from rubin.words.flags import read
 
 
 def asked(line: str, local_socket: Path, **environ: str) -> ClientSettings:

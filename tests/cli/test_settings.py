@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from rubin.cli.flags import read
 from rubin.cli.settings import KEYS, config_path, own_path, resolve
 from rubin.errors import RubinError, UsageError
+from rubin.words.flags import read
 
 
 def values(line: str, environ: dict[str, str], *names: str) -> list[object]:

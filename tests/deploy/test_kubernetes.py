@@ -17,7 +17,6 @@ from rubin.agent import AgentSettings
 from rubin.api.listen import host_and_port
 from rubin.cli.agent import command, settings
 from rubin.cli.command import Arguments
-from rubin.cli.flags import read
 from rubin.cli.main import load
 from rubin.cli.server import LOCAL_SOCKET
 from rubin.cli.settings import resolve
@@ -26,6 +25,7 @@ from rubin.identity.containers import cri
 from rubin.identity.kubernetes import resource
 from rubin.kernel import privileges
 from rubin.metrics.sink import DEFAULT, Metrics, Settings
+from rubin.words.flags import read
 
 ROOT = Path(__file__).parents[2]
 BASE, PAGE = ROOT / "deploy/kubernetes", ROOT / "docs/from-cilium.md"
@@ -185,7 +185,7 @@ def capabilities(container) -> set[str]:
 
 def test_capabilities_are_those_that_the_agent_asks_for(container):
     given = capabilities(container)
-    assert given - CAPABILITIES.keys() == {"SYSLOG", "SYS_PTRACE"}
+    assert given - CAPABILITIES.keys() == {"SYSLOG", "SYS_NICE", "SYS_PTRACE"}
     numbers = frozenset(CAPABILITIES[name] for name in given & CAPABILITIES.keys())
     privileges.check(numbers)
     for number in numbers:

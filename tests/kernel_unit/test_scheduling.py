@@ -1,21 +1,93 @@
-"""The thread that gives way, and no other."""
+"""The thread that gives way, and no other; while there is time to spare."""
 
 import os
 import threading
 
-from rubin.kernel.scheduling import give_way
+import pytest
+
+from rubin.kernel import privileges
+from rubin.kernel.scheduling import Manners
+
+MAY_COME_BACK = privileges.SYS_NICE in privileges.held()
 
 
-def test_a_thread_that_gives_way_is_a_batch_of_lower_priority_and_no_other_is():
+@pytest.fixture
+def stat(tmp_path):
+    class Stat:
+        """/proc/stat of a machine whose processors have done this much."""
+
+        path = tmp_path / "stat"
+        used = idle = 0
+
+        def passes(self, used: int, idle: int) -> None:
+            self.used, self.idle = self.used + used, self.idle + idle
+            self.path.write_text(f"cpu  {self.used} 0 0 {self.idle} 0 0 0 0 0 0\ncpu0 1 2 3\n")
+
+    made = Stat()
+    made.passes(0, 0)
+    return made
+
+
+def in_a_thread(of):
     found = []
-
-    def run():
-        give_way()
-        found.append((os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
-
-    before = os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=lambda: found.append(of()))
     thread.start()
     thread.join()
-    assert found == [(os.SCHED_BATCH, 5)]
-    assert (os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, threading.get_native_id())) == before
+    return found[0]
+
+
+def own():
+    return os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+def test_a_thread_begins_as_a_batch_of_lower_priority_and_no_other_does():
+    def run():
+        assert not Manners().gives_way
+        return own()
+
+    before = own()
+    assert in_a_thread(run) == (os.SCHED_BATCH, 5)
+    assert own() == before
+
+
+@pytest.mark.skipif(not MAY_COME_BACK, reason="without CAP_SYS_NICE nobody comes back from SCHED_IDLE")
+def test_it_gives_way_to_everybody_while_there_is_time_to_spare(stat):
+    def run():
+        manners, seen = Manners(stat.path), []
+        start = manners._looked_s
+        for second, (used, idle) in enumerate([(150, 50), (195, 5), (190, 10), (150, 50)], 1):
+            stat.passes(used, idle)
+            manners.look(0.0, start + second)
+            seen.append((own()[0], manners.is_busy))
+        return seen
+
+    idle, batch = (os.SCHED_IDLE, False), (os.SCHED_BATCH, True)
+    assert in_a_thread(run) == [idle, batch, batch, idle]
+
+
+@pytest.mark.skipif(not MAY_COME_BACK, reason="without CAP_SYS_NICE nobody comes back from SCHED_IDLE")
+def test_who_is_late_takes_turns_at_once_and_for_a_second(stat):
+    def run():
+        manners = Manners(stat.path)
+        start = manners._looked_s
+        stat.passes(0, 200)
+        found = []
+        for late, second in ((0.0, 1.0), (0.2, 1.2), (0.0, 2.1), (0.0, 2.3)):
+            manners.look(late, start + second)
+            found.append((manners.gives_way, manners.is_busy))
+            stat.passes(0, 200)
+        return found
+
+    assert in_a_thread(run) == [(True, False), (False, False), (False, False), (True, False)]
+
+
+def test_who_could_not_come_back_does_not_go(stat, monkeypatch):
+    monkeypatch.setattr(privileges, "held", lambda: frozenset())
+
+    def run():
+        manners = Manners(stat.path)
+        stat.passes(0, 200)
+        manners.look(0.0, manners._looked_s + 1)
+        return own()[0], manners.is_busy
+
+    assert in_a_thread(run) == (os.SCHED_BATCH, False)

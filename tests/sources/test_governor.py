@@ -38,3 +38,14 @@ def test_two_seconds_in_a_row_are_no_burst() -> None:
     governor.judge(governor._wall_s + 1, governor._used_s + 100)
     assert governor.judge(governor._wall_s + 1, governor._used_s + 100)
     assert governor.share == 1 / 256
+
+
+def test_where_the_machine_has_nothing_left_a_third_is_enough() -> None:
+    governor = Governor(9, processors=1)
+    governor.is_busy = True
+    for _ in range(2):
+        governor.judge(governor._wall_s + 1, governor._used_s + 0.06)
+    assert governor.share == pytest.approx(0.5)
+    governor.is_busy = False
+    assert governor.judge(governor._wall_s + 1, governor._used_s + 0.06)
+    assert governor.share == pytest.approx(0.625)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rubin.cli.command import Arguments, Command
-from rubin.cli.flags import Flag
 from rubin.cli.redaction import FLAGS as REDACTION
 from rubin.errors import UsageError
+from rubin.words.flags import Flag
 
 _SERVE, _SEE, _EXPORT = "Serving", "Seeing", "Export"
 _TLS = ("cert-file", "key-file", "client-ca-files")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rubin.cli.flags import Flag, Given
-from rubin.cli.times import SECOND_NS, duration_text
+from rubin.words.flags import Flag, Given
+from rubin.words.times import SECOND_NS, duration_text
 
 HELP = Flag("help", "Show this help.", "yes", False, short="h", group="Global")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from rubin.cli.command import Arguments, Command
-from rubin.cli.flags import REPEATED, Flag
 from rubin.cli.settings import GLOBAL, KEYS, RAW_FILTERS, SERVER, config_path, own_path, read_file, unknown_key
-from rubin.cli.times import SECOND_NS, duration_text
 from rubin.errors import RubinError, UsageError
+from rubin.words.flags import REPEATED, Flag
+from rubin.words.times import SECOND_NS, duration_text
 
 _FLAGS = (*SERVER, *RAW_FILTERS, *GLOBAL)
 

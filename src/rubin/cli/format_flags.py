@@ -6,13 +6,13 @@ import os
 from typing import TYPE_CHECKING
 
 from rubin.cli.command import Arguments
-from rubin.cli.flags import Flag
-from rubin.cli.times import FORMATS
 from rubin.errors import UsageError
+from rubin.words.flags import Flag
+from rubin.words.times import FORMATS
 
 if TYPE_CHECKING:
     from rubin.cli.output.flows import Printer
-    from rubin.cli.output.wording import Options
+    from rubin.words.wording import Options
 
 OUTPUTS = ("compact", "dict", "json", "jsonpb", "table")
 FLOW_OUTPUTS = (*OUTPUTS, "wide", "columns")
@@ -63,9 +63,10 @@ def output_of(arguments: Arguments, follow: bool = False, outputs: tuple[str, ..
 
 def options_of(arguments: Arguments, output: str) -> Options:
     """The flags as the printers want them. Raises UsageError."""
-    from rubin.cli.output.terminal import Palette, palette
-    from rubin.cli.output.wording import Options
-    from rubin.cli.times import Clock
+    from rubin.cli.output.terminal import palette
+    from rubin.words.text import Palette
+    from rubin.words.times import Clock
+    from rubin.words.wording import Options
 
     values = arguments.values
     return Options(

@@ -1,9 +1,9 @@
 """`rubin get WHO [--at TIME]`: who has an address, identity, process, container, pod, unit or service."""
 
 from rubin.cli.command import Arguments, Command
-from rubin.cli.flags import Flag
 from rubin.cli.settings import GLOBAL, SERVER
 from rubin.errors import RubinError, UsageError
+from rubin.words.flags import Flag
 
 _OUTPUTS = ("json", "table", "wide")
 
@@ -30,7 +30,7 @@ def run(arguments: Arguments) -> int:
     from rubin.cli.output.endpoints import endpoints
     from rubin.cli.output.stdout import write
     from rubin.cli.server import ask
-    from rubin.cli.times import moment_ns
+    from rubin.words.times import moment_ns
 
     if not arguments.words:
         raise UsageError("who is asked for is not said", "rubin get 10.0.0.1, or an identity, pid, pod or unit")

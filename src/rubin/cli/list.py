@@ -1,9 +1,9 @@
 """`rubin list nodes`, `rubin list namespaces` and `rubin list endpoints`."""
 
 from rubin.cli.command import Arguments, Command
-from rubin.cli.flags import Flag
 from rubin.cli.settings import GLOBAL, SERVER
 from rubin.errors import RubinError
+from rubin.words.flags import Flag
 
 _OUTPUTS = ("json", "table", "wide")
 

@@ -7,8 +7,8 @@ from importlib import import_module
 
 from rubin import __version__
 from rubin.cli.command import HELP, Arguments, Command, overview, usage
-from rubin.cli.flags import Flag, Given, read
 from rubin.errors import RubinError, UsageError
+from rubin.words.flags import Flag, Given, read
 
 # One file a command, loaded when the command is called: `command()` there gives it.
 COMMANDS = {

@@ -1,11 +1,11 @@
 """`rubin observe`: flows, agent events and debug events of a server, or flows of a file."""
 
 from rubin.cli.command import Arguments, Command
-from rubin.cli.filter_flags import filter_flags
-from rubin.cli.flags import Flag
 from rubin.cli.format_flags import event_format_flags, flow_format_flags
 from rubin.cli.selection import selector_flags
 from rubin.cli.settings import GLOBAL, RAW_FILTERS, SERVER
+from rubin.words.filter_flags import filter_flags
+from rubin.words.flags import Flag
 
 _TEXT = """Flows as a server has seen them: the last 20, or as many as the selectors ask for; --follow goes on.
 

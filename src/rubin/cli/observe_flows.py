@@ -10,7 +10,6 @@ from dataclasses import replace
 from rubin.api.client import Client
 from rubin.cli.command import Arguments
 from rubin.cli.files import refuse_capture, saved_flows
-from rubin.cli.filter_flags import read_filters
 from rubin.cli.format_flags import FLOW_OUTPUTS, flow_printer, options_of, output_of
 from rubin.cli.output.flows import Printer
 from rubin.cli.output.node_status import NodeStatus
@@ -21,6 +20,7 @@ from rubin.errors import UsageError
 from rubin.model.batch import FlowBatch
 from rubin.model.filter import BeyondHubble, Filters, FlowFilter
 from rubin.wire.pb.observer_pb2 import GetFlowsRequest, GetFlowsResponse
+from rubin.words.filter_flags import read_filters
 
 # What Hubble's texts are made from: Hubble's servers then send no more (hubble.md 2.4). Our own take what there is.
 MASKED = ("compact", "dict", "table")

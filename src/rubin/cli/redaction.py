@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from rubin.cli.command import Arguments
-from rubin.cli.flags import Flag
+from rubin.words.flags import Flag
 
 if TYPE_CHECKING:
     from rubin.dissect.redaction import Redaction

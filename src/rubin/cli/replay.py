@@ -1,13 +1,13 @@
 """`rubin replay FILE`: a capture or saved flows, named and counted as by the agent, printed as `observe` prints."""
 
 from rubin.cli.command import Arguments, Command
-from rubin.cli.filter_flags import filter_flags
-from rubin.cli.flags import Flag
 from rubin.cli.format_flags import flow_format_flags
 from rubin.cli.redaction import FLAGS as REDACTION
 from rubin.cli.redaction import defaults
 from rubin.cli.selection import selector_flags
 from rubin.cli.settings import GLOBAL, RAW_FILTERS
+from rubin.words.filter_flags import filter_flags
+from rubin.words.flags import Flag
 
 _TEXT = """The flows of a file, named and filtered as the agent does it: a capture (pcap or pcapng, a flow a packet), or
 flows as `rubin observe -o json` and Hubble print them. The content decides which it is; - is standard input."""

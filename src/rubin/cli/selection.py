@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rubin.cli.command import Arguments
-from rubin.cli.flags import Flag
-from rubin.cli.times import moment_ns
 from rubin.errors import UsageError
 from rubin.model.batch import FlowBatch
 from rubin.model.filter import Filters
+from rubin.words.flags import Flag
+from rubin.words.times import moment_ns
 
 DEFAULT_NUMBER = 20
 ALL = 2**64 - 1

@@ -8,9 +8,9 @@ from rubin.api.client import Client
 from rubin.api.target import ClientSettings
 from rubin.cli.command import Arguments
 from rubin.cli.selection import Selection
-from rubin.cli.times import SECOND_NS
 from rubin.errors import UsageError
 from rubin.wire.pb.observer_pb2 import GetAgentEventsRequest, GetDebugEventsRequest, GetFlowsRequest
+from rubin.words.times import SECOND_NS
 
 LOCAL_SOCKET = "/run/rubin/rubin.sock"
 Result = TypeVar("Result")

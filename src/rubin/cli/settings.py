@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rubin.cli.flags import REPEATED, Flag, Given
 from rubin.errors import RubinError, UsageError
+from rubin.words.flags import REPEATED, Flag, Given
 
 DEFAULT_SERVER = "localhost:4245"
 

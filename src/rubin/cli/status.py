@@ -1,9 +1,9 @@
 """`rubin status`."""
 
 from rubin.cli.command import Arguments, Command
-from rubin.cli.flags import Flag
 from rubin.cli.settings import GLOBAL, SERVER
 from rubin.errors import RubinError, UsageError
+from rubin.words.flags import Flag
 
 _OUTPUTS = {"JSON": "json", "jsonpb": "json", "tab": "table"} | {
     name: name for name in ("compact", "dict", "json", "table")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rubin.cli.command import Arguments, Command
-from rubin.cli.filter_flags import filter_flags
-from rubin.cli.flags import Flag
 from rubin.cli.format_flags import color_flag
 from rubin.cli.selection import WHEN
 from rubin.cli.settings import GLOBAL, RAW_FILTERS, SERVER
 from rubin.query.question import BY, DEFAULT_BY, SORTS
+from rubin.words.filter_flags import filter_flags
+from rubin.words.flags import Flag
 
 if TYPE_CHECKING:
     from rubin.api.client import Client
@@ -94,7 +94,7 @@ def _put_times(request: GetFlowsRequest, arguments: Arguments) -> None:
 
     from rubin.cli.selection import Selection
     from rubin.cli.server import put_selection
-    from rubin.cli.times import moment_ns
+    from rubin.words.times import moment_ns
 
     now_ns = time.time_ns()
     since_ns = moment_ns("since", arguments["since"], now_ns) if arguments["since"] else None

@@ -3,10 +3,10 @@
 from typing import Any
 
 from rubin.cli.command import Arguments, Command
-from rubin.cli.flags import Flag
 from rubin.cli.format_flags import color_flag
 from rubin.cli.settings import GLOBAL, SERVER
 from rubin.errors import RubinError, UsageError
+from rubin.words.flags import Flag
 
 _OUTPUTS = ("text", "json")
 _TEXT = """One request and its answer in full: who asked whom, when, what was said, how it ended, and what happened on

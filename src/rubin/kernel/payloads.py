@@ -97,7 +97,7 @@ class Payloads:
         self._admitted[0] = min(int(share * _EVERYBODY), _EVERYBODY)
 
     def mute(self, place: I64, is_mute: bool) -> None:
-        """With servers of these places (`mute_places`) listen to one connection in sixteen, or to all."""
+        """Listen to no new connection with servers of these places (`mute_places`), or to all."""
         self._mute[place] = is_mute
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from rubin.errors import RubinError
 
-NET_ADMIN, SYS_ADMIN, PERFMON, BPF = 12, 21, 38, 39
+NET_ADMIN, SYS_ADMIN, SYS_NICE, PERFMON, BPF = 12, 21, 23, 38, 39
 _NEEDED = {
     NET_ADMIN: "CAP_NET_ADMIN (packet programs)",
     PERFMON: "CAP_PERFMON (tracepoints)",

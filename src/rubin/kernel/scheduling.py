@@ -1,25 +1,76 @@
-"""How the thread that reads shares a processor with those whom it observes (sched_setattr(2))."""
+"""How the thread that reads shares processors with those whom it observes (sched_setattr(2), sched(7))."""
 
 import ctypes
 import os
 import struct
+import time
+from pathlib import Path
+
+from rubin.kernel import privileges
 
 _SET_ATTRIBUTES = 314  # the number of the call on x86-64
-_BATCH = 3  # SCHED_BATCH: waking up, the thread interrupts nobody
+_BATCH, _IDLE = 3, 5  # SCHED_BATCH: waking up, the thread interrupts nobody; SCHED_IDLE: everybody interrupts it
 _NICE = 5  # a third of the weight of who answers requests: enough for its share of a machine that is busy
 _SLICE_NS = 100_000  # the least that the kernel takes; since 6.12, before it is passed over
+
+_SPARE = 0.1  # of all processors' time: with less, who gives way to all does not get on
+_LATE_S = 0.05
+_LOOK_S = 1.0
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def give_way() -> None:
-    """Let others go first, and take the processor in short turns.
+class Manners:
+    """Gives way to everybody while processors have time to spare, and takes short turns of its own where they have not.
 
-    A batch takes milliseconds, in which a server on the same processor would wait although it has a request to answer.
-    Raises OSError.
+    A look takes milliseconds, in which a server on the same processor would wait although it has a request to answer.
+    `is_busy`: they had none when it was last looked. Without CAP_SYS_NICE nobody comes back from SCHED_IDLE: then the
+    turns are its own at any time.
     """
+
+    def __init__(self, stat: Path = Path("/proc/stat")) -> None:
+        """For the thread that calls. Raises OSError where the kernel does not let it choose."""
+        self._stat = stat
+        self._ticks = self._read()
+        self._looked_s = time.monotonic()
+        self._policy, self.is_busy = _BATCH, False
+        self._comes_back = privileges.SYS_NICE in privileges.held()
+        _choose(_BATCH)
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether it does so to everybody now."""
+        return self._policy == _IDLE
+
+    def look(self, late_s: float, now_s: float | None = None) -> None:
+        """Call it after each sleep, with how much longer it took than it was to be: who is late has no time to lose."""
+        now_s = time.monotonic() if now_s is None else now_s
+        if self.gives_way and late_s > _LATE_S:
+            self._looked_s, self._ticks = now_s, self._read()
+            self._be(_BATCH)
+        elif now_s - self._looked_s >= _LOOK_S:
+            self._looked_s, self.is_busy = now_s, self._spare() < _SPARE
+            self._be(_BATCH if self.is_busy or not self._comes_back else _IDLE)
+
+    def _spare(self) -> float:
+        before, self._ticks = self._ticks, self._read()
+        idle, passed = (now - then for now, then in zip(self._ticks, before, strict=True))
+        return idle / passed if passed else 0.0
+
+    def _read(self) -> tuple[int, int]:
+        """Ticks since the start, of all processors: that nobody has used (proc(5): idle, iowait), and all."""
+        ticks = list(map(int, self._stat.read_text().partition("\n")[0].split()[1:9]))
+        return ticks[3] + ticks[4], sum(ticks)
+
+    def _be(self, policy: int) -> None:
+        if policy != self._policy:
+            _choose(policy)
+            self._policy = policy
+
+
+def _choose(policy: int) -> None:
     size = 48
-    attributes = struct.pack("=IIQiIQQQ", size, _BATCH, 0, _NICE, 0, _SLICE_NS, 0, 0)
+    attributes = struct.pack("=IIQiIQQQ", size, policy, 0, _NICE, 0, _SLICE_NS, 0, 0)
     if _libc.syscall(_SET_ATTRIBUTES, 0, attributes, 0) < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -6,18 +6,21 @@ import time
 _STEP_S = 1.0
 _RECOVERY = 1.25  # a second, once there is room again
 _LEAST = 1 / 256
+_WHERE_BUSY = 1 / 3
 _COMFORT = 0.9  # of the limit, so that it does not swing around it
 
 
 class Governor:
     """Says once a second which share of connections can be listened to.
 
-    What listening costs grows with what is heard, so the share follows the time that the process has used.
+    What listening costs grows with what is heard, so the share follows the time that the process has used. Where the
+    machine `is_busy` with nothing else left over, a third of the agent's share is enough.
     """
 
     def __init__(self, most_percent: float, processors: int | None = None) -> None:
         """`most_percent` of all processors, for the whole process; 100: no limit."""
         count = processors or len(os.sched_getaffinity(0))
+        self.is_busy = False
         self._most = most_percent / 100 * count if most_percent < 100 else float("inf")
         self.share, self._over = 1.0, False
         self._wall_s, self._used_s = time.monotonic(), time.process_time()
@@ -34,11 +37,12 @@ class Governor:
         used = (used_s - self._used_s) / passed
         self._wall_s, self._used_s = wall_s, used_s
         before, was_over = self.share, self._over
-        self._over = used > self._most
+        most = self._most * (_WHERE_BUSY if self.is_busy else 1)
+        self._over = used > most
         if self._over and not was_over:
             return False  # a burst, such as the start: the next second tells
         if self._over:
-            self.share = max(before * self._most / used, _LEAST)
-        elif used < _COMFORT * self._most:
+            self.share = max(before * most / used, _LEAST)
+        elif used < _COMFORT * most:
             self.share = min(before * _RECOVERY, 1.0)
         return self.share != before

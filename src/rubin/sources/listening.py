@@ -20,7 +20,8 @@ MOST_PACKETS = 8192
 """At a time, half of what the ring holds: while these are read the kernel can go on."""
 
 _MANY = MOST_PACKETS // 2  # a quarter of the ring
-_PATIENCE_S = 0.12  # so that an exchange is told within 0.2 s
+_PATIENCE_S = 0.1  # so that an exchange is told within 0.2 s
+_PATIENCE_BUSY_S = 0.4  # where the machine has nothing left over
 _SECOND_S = 1.0  # for requests that wait, and the governor
 
 _SAME = (
@@ -51,7 +52,11 @@ class Listening:
         A look costs milliseconds however little there is: packets wait a moment for more of them.
         """
         pending = self.payloads.ring.pending_bytes
-        patience_s = 0.0 if pending >= _MANY * PAYLOAD.itemsize else _PATIENCE_S if pending else _SECOND_S
+        patience_s = _PATIENCE_BUSY_S if self.governor.is_busy else _PATIENCE_S
+        if pending >= _MANY * PAYLOAD.itemsize:
+            patience_s = 0.0
+        elif not pending:
+            patience_s = _SECOND_S
         if now_s - self._looked_s < patience_s:
             return False
         self._looked_s = now_s
@@ -72,6 +77,7 @@ class Listening:
                 self._servers.heard(self.payloads, facts)
         if (vain := self.stage.vain()) is not None:
             self._servers.in_vain(self.payloads, vain.view(FACTS))
+        self._servers.again(self.payloads, now_ns)
         if self.governor.step():
             self.payloads.admit(self.governor.share)
         told = told.with_more(self.stage.tick(now_ns, messages))
@@ -106,10 +112,20 @@ class Listening:
 
 
 class _Servers:
-    """With whom nothing is said that is read: after some connections there it is only looked at now and then."""
+    """With whom nothing is said that is read: after some connections they are left alone for a while."""
 
     def __init__(self) -> None:
         self._in_vain = np.zeros(payloads.MUTE_PLACES, np.int64)
+        self._again_ns = 0
+
+    def again(self, kernel: Payloads, now_ns: int) -> None:
+        """Once in a while a connection with each is looked at again: another program may serve there by now."""
+        if now_ns < self._again_ns:
+            return
+        self._again_ns = now_ns + _AGAIN_NS
+        mute = np.flatnonzero(self._in_vain >= _MOST_IN_VAIN)
+        self._in_vain[mute] = _MOST_IN_VAIN - 1
+        kernel.mute(mute, False)
 
     def heard(self, kernel: Payloads, facts: Records) -> None:
         """These connections could be read."""
@@ -133,6 +149,7 @@ def _places(facts: Records) -> I64:
 
 
 _MOST_IN_VAIN = 32  # connections with a server
+_AGAIN_NS = 30_000_000_000
 _BEHIND = 16  # bytes that may be read behind the last one of a packet
 _REACH = 64  # how many slots of others may lie between two of one packet
 

@@ -20,6 +20,7 @@ from rubin.kernel.payloads import Payloads
 from rubin.kernel.probes import PACKET_PROGRAMS, Probes
 from rubin.kernel.records import RECORD
 from rubin.kernel.ring import Ring
+from rubin.kernel.scheduling import Manners
 from rubin.kernel.served import settled
 from rubin.kernel.settings import LiveSettings
 from rubin.kernel.symbols import Symbols
@@ -29,10 +30,9 @@ from rubin.sources.listening import Listening
 
 __all__ = ["Live", "LiveSettings", "LiveStatus", "features"]
 
-_MOST_ROWS = 8_192  # a batch that stays in the cache; more is in the next one
+_MOST_ROWS = 16_384  # a batch that stays in the cache; more is in the next one
 _MEASURE_EVERY_S = 30  # the programs are timed for one second of so many
-_BUSY_PAUSE_S, _IDLE_PAUSE_S = 0.05, 0.1
-_BUSY_S = 1.0  # so long after the last record the shorter pause holds
+_PAUSE_S = 0.12  # so that a flow is visible within 0.2 s; each look costs milliseconds, however little there is
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ class Live:
         self._losses = Losses(objects.map("losses"), self.settings.node_name)
         self._costs = stats.Costs(objects, PACKET_PROGRAMS)
         self._flows = Flows(self._names())
+        self.manners: Manners | None = None
+        """How the iterating thread shares processors with others; it alone can say so."""
         self._listening = self._listen(redaction)
         self._clear = Clear(objects) if self._listening is not None and self.probes.reads_clear else None
         self._stopping = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -96,7 +98,7 @@ class Live:
         self._iterating = 0  # the thread that does
         self._rested = threading.Event()
         self._rested.set()
-        self._seconds = self._busy_s = time.monotonic()
+        self._seconds = time.monotonic()
         self._windows, self._timed = 0, privileges.SYS_ADMIN in privileges.held()
         libbpf.trim()
 
@@ -149,7 +151,6 @@ class Live:
             return empty(self._flows.tables, lost) if lost else None
         batch = self._flows.batch(records, epoch_offset_ns())
         self._ring.advance()
-        self._busy_s = time.monotonic()
         return batch.with_lost(lost) if lost else batch
 
     def _listen(self, redaction: Redaction) -> Listening | None:
@@ -174,13 +175,16 @@ class Live:
             return
         batch = self._listening.take(self._flows, epoch_offset_ns(), time.monotonic_ns())
         if batch is not None:
-            self._busy_s = time.monotonic()
             yield batch
 
     def _wait(self) -> None:
         """Sleep until the timer, the kernel's half-full signal, a changed interface, or `stop`."""
-        busy = time.monotonic() - self._busy_s < _BUSY_S
-        woken = self._ring.wait(_BUSY_PAUSE_S if busy else _IDLE_PAUSE_S)
+        asleep_s = time.monotonic()
+        woken = self._ring.wait(_PAUSE_S)
+        if self.manners is not None:
+            self.manners.look(time.monotonic() - asleep_s - _PAUSE_S)
+            if self._listening is not None:
+                self._listening.governor.is_busy = self.manners.is_busy
         if self.probes.interfaces.fileno() in woken:
             self.probes.follow()
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from rubin.cli.output.flows import Compact, Dict, Printer, Table, Wide
-from rubin.cli.output.terminal import Palette
-from rubin.cli.output.wording import Options
-from rubin.cli.times import Clock
 from rubin.model.batch import FlowBatch, empty
 from rubin.model.exchanges import expanded
 from rubin.model.messages import DNS, Message
 from rubin.model.tables import Endpoint, Tables
+from rubin.words.text import Palette
+from rubin.words.times import Clock
+from rubin.words.wording import Options
 from tests.cli.every_kind import TIME_NS, every_kind
 from tests.cli.golden import check
 from tests.flows import flows

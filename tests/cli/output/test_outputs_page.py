@@ -13,10 +13,10 @@ from rubin.cli.format_flags import FLOW_OUTPUTS
 from rubin.cli.output.flat_json import Columns
 from rubin.cli.output.flows import Compact, Dict, Table, Wide
 from rubin.cli.output.json import JSON
-from rubin.cli.output.wording import Options
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import TCPEvent
 from rubin.model.tables import Contents, Endpoint, Link, Process, Tables, Translation
+from rubin.words.wording import Options
 from tests.flows import flows
 
 PAGE = Path(__file__).parents[3] / "docs" / "outputs.md"

@@ -9,8 +9,8 @@ from rubin.cli.output.columns import align
 from rubin.cli.output.events import AgentEvent, DebugEvent, EventPrinter
 from rubin.cli.output.node_status import NodeStatus
 from rubin.cli.output.raw_filters import raw_filters
-from rubin.cli.output.wording import Options
 from rubin.wire.pb import flow_pb2, observer_pb2, peer_pb2, relay_pb2
+from rubin.words.wording import Options
 from tests.cli.golden import check
 
 

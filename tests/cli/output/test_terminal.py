@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rubin.cli.output.terminal import clean, palette
+from rubin.cli.output.terminal import palette
 from rubin.errors import UsageError
+from rubin.words.text import clean
 
 
 class Terminal(io.StringIO):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from rubin.cli.command import HELP, Command
-from rubin.cli.flags import Flag
+from rubin.words.flags import Flag
 
 Commands = Mapping[str, Command]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rubin.cli.output.columns import align
-from rubin.cli.output.terminal import clean
+from rubin.words.text import clean
 
 _NONE = "-"
 _FEW = 3  # places in a line of the table

@@ -5,10 +5,10 @@ from typing import Any
 
 from rubin.cli.output.columns import align
 from rubin.cli.output.flows import DICT_SEPARATOR
-from rubin.cli.output.terminal import clean
-from rubin.cli.output.wording import Options
-from rubin.cli.times import SECOND_NS, Clock
 from rubin.wire.pb import flow_pb2, observer_pb2
+from rubin.words.text import clean
+from rubin.words.times import SECOND_NS, Clock
+from rubin.words.wording import Options
 
 AgentEvent = observer_pb2.GetAgentEventsResponse
 DebugEvent = observer_pb2.GetDebugEventsResponse

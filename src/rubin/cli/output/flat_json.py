@@ -14,11 +14,11 @@ from json import dumps
 from typing import Any
 from uuid import UUID
 
-from rubin.cli.output.distinct import message_texts, texts
 from rubin.cli.output.flows import in_order
 from rubin.model import addresses, enums
 from rubin.model.batch import FlowBatch, Lost
 from rubin.model.columns import COLUMNS, Column
+from rubin.words.distinct import message_texts, texts
 
 _ENUMERATION = re.compile(r"(?:^|\()enums\.(\w+)")
 

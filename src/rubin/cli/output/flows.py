@@ -7,9 +7,9 @@ import numpy as np
 
 from rubin.cli.output import lost as losses
 from rubin.cli.output.columns import align
-from rubin.cli.output.facts import own_facts
-from rubin.cli.output.wording import Options, Said, Wording
 from rubin.model.batch import FlowBatch, Lost
+from rubin.words.facts import own_facts
+from rubin.words.wording import Options, Said, Wording
 
 T = TypeVar("T")
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from rubin.cli.output.columns import align
 from rubin.cli.output.messages import go_json, message_dict
-from rubin.cli.output.terminal import clean
-from rubin.cli.times import SECOND_NS, duration_text
 from rubin.wire.pb import peer_pb2, relay_pb2
 from rubin.wire.pb.observer_pb2 import Namespace, Node
+from rubin.words.text import clean
+from rubin.words.times import SECOND_NS, duration_text
 
 _NONE = "N/A"
 

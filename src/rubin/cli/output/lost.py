@@ -1,9 +1,9 @@
 """What was lost, as text. Beyond Hubble, our own place of the loss stands behind it in square brackets."""
 
-from rubin.cli.output.terminal import clean
-from rubin.cli.output.wording import Options
 from rubin.model.batch import Lost
 from rubin.model.enums import LostSource
+from rubin.words.text import clean
+from rubin.words.wording import Options
 
 
 def compact(lost: Lost, options: Options) -> str:

@@ -3,11 +3,11 @@
 import json
 
 from rubin.cli.output.flows import DICT_SEPARATOR
-from rubin.cli.output.terminal import clean
-from rubin.cli.output.wording import Options
-from rubin.cli.times import SECOND_NS
 from rubin.wire.pb import relay_pb2
 from rubin.wire.pb.observer_pb2 import GetFlowsResponse
+from rubin.words.text import clean
+from rubin.words.times import SECOND_NS
+from rubin.words.wording import Options
 
 _NAMES_CHARACTERS = 50
 _NEWS = (relay_pb2.NODE_ERROR, relay_pb2.NODE_UNAVAILABLE)

@@ -5,10 +5,10 @@ from typing import Any
 
 from rubin.cli.output.columns import align
 from rubin.cli.output.messages import go_json, message_dict
-from rubin.cli.output.terminal import clean
-from rubin.cli.output.units import BYTES, scaled
-from rubin.cli.times import SECOND_NS, duration_text
 from rubin.wire.pb.observer_pb2 import ServerStatusResponse
+from rubin.words.text import clean
+from rubin.words.times import SECOND_NS, duration_text
+from rubin.words.units import BYTES, scaled
 
 _HEADS = ("NUM FLOWS", "MAX FLOWS", "SEEN FLOWS", "FLOWS PER SECOND", "UPTIME", "NUM CONNECTED NODES")
 _UNITS = {

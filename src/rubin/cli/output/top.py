@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rubin.cli.output.facts import owner
-from rubin.cli.output.terminal import Palette, clean
-from rubin.cli.output.units import BYTES, latency, scaled
-from rubin.cli.times import SECOND_NS, duration_text
 from rubin.model.messages import request
 from rubin.model.tables import Process
 from rubin.query.question import BY
+from rubin.words.facts import owner
+from rubin.words.text import Palette, clean
+from rubin.words.times import SECOND_NS, duration_text
+from rubin.words.units import BYTES, latency, scaled
 
 Row = Mapping[str, Any]
 _GAP = "  "

@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rubin.cli.output.facts import process
-from rubin.cli.output.terminal import Palette, clean
-from rubin.cli.output.units import BYTES, latency, scaled
-from rubin.cli.times import Clock
 from rubin.model.messages import request, url
 from rubin.model.tables import Process
+from rubin.words.facts import process
+from rubin.words.text import Palette, clean
+from rubin.words.times import Clock
+from rubin.words.units import BYTES, latency, scaled
 
 Exchange = Mapping[str, Any]
 _CLOCK = Clock("StampMilli")

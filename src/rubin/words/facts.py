@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rubin.cli.output.distinct import message_texts, texts
-from rubin.cli.output.terminal import clean
-from rubin.cli.output.units import BYTES, latency, scaled
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import TCPEvent
 from rubin.model.messages import Message, MessageType
 from rubin.model.tables import Contents, Link, Process
+from rubin.words.distinct import message_texts, texts
+from rubin.words.text import clean
+from rubin.words.units import BYTES, latency, scaled
 
 _EVENTS = {
     TCPEvent.CONNECT: "connected",

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rubin.cli.output.facts import link, own_facts, owner, process
 from rubin.cli.output.flows import Compact, Wide
-from rubin.cli.output.units import BYTES, latency, scaled
-from rubin.cli.output.wording import Options
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import TCPEvent
 from rubin.model.messages import Message, MessageType
 from rubin.model.tables import Link, Process, Tables
+from rubin.words.facts import link, own_facts, owner, process
+from rubin.words.units import BYTES, latency, scaled
+from rubin.words.wording import Options
 from tests.flows import generate
 
 NGINX, CONTAINER = Process(1234, "nginx"), "3f8a1c0d9b7e" + "55" * 26

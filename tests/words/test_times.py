@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rubin.cli.times import FORMATS, Clock, duration_ns, moment_ns
 from rubin.errors import UsageError
+from rubin.words.times import FORMATS, Clock, duration_ns, moment_ns
 
 NOW_NS = 1_750_000_000_123_456_789
 

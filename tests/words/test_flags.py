@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rubin.cli.flags import Flag, read
 from rubin.errors import UsageError
+from rubin.words.flags import Flag, read
 
 TABLE = (
     Flag("namespace", "", short="n"),

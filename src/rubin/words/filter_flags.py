@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from rubin.cli.flags import Flag, Given
 from rubin.errors import UsageError
 from rubin.model import fields as table
 from rubin.model.filter import BeyondHubble, FlowFilter
+from rubin.words.flags import Flag, Given
 
 NOT = "not"
 _GROUP, _OWN_GROUP = "Filters", "Filters that only our own servers know"
@@ -95,22 +95,36 @@ class _Side:
 
 def read_filters(given: Given) -> tuple[list[FlowFilter], list[FlowFilter]]:
     """The allowing and the denying filters of the flags typed. Raises UsageError."""
-    allow, deny, negated = _Side(), _Side(), False
+    return filters_of(each_filter(given))
+
+
+def filters_of(asked: Iterable[tuple[Flag, str, bool]]) -> tuple[list[FlowFilter], list[FlowFilter]]:
+    """The same of flags with their texts, and whether they are negated. Raises UsageError."""
+    allow, deny = _Side(), _Side()
+    for flag, text, negated in asked:
+        if flag.bare is not None and text not in _BARE:
+            raise UsageError(f"--{flag.name} takes no value", f"--{flag.name}")
+        (deny if negated else allow).take(flag.name, text)
+    return allow.filters(), deny.filters()
+
+
+def each_filter(given: Given) -> Iterator[tuple[Flag, str, bool]]:
+    """Filter flags that were typed, with their texts, and whether `--not` is before them. Raises UsageError."""
+    negated = False
     for flag, text in given.flags:
         if flag.kind != "filter":
             continue
-        if flag.bare is not None and text not in _BARE:
-            raise UsageError(f"--{flag.name} takes no value", f"--{flag.name}")
-        if flag.name == NOT:
-            if negated:
-                raise UsageError("consecutive --not statements", "one --not before each flag that it is for")
+        if flag.name != NOT:
+            yield flag, text, negated
+            negated = False
+        elif text not in _BARE:
+            raise UsageError(f"--{NOT} takes no value", f"--{NOT}")
+        elif negated:
+            raise UsageError("consecutive --not statements", "one --not before each flag that it is for")
+        else:
             negated = True
-            continue
-        (deny if negated else allow).take(flag.name, text)
-        negated = False
     if negated:
         raise UsageError("trailing --not found in the arguments", "--not stands before the filter flag that it is for")
-    return allow.filters(), deny.filters()
 
 
 def _refuse_exclusive(seen: list[str]) -> None:

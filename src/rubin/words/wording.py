@@ -11,9 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rubin.cli.output import facts, words
-from rubin.cli.output.terminal import Palette, clean
-from rubin.cli.times import Clock
 from rubin.model import addresses
 from rubin.model.batch import FlowBatch, adopt
 from rubin.model.codes import mix
@@ -21,6 +18,9 @@ from rubin.model.enums import AuthType, Direction, EventType, Protocol, Verdict
 from rubin.model.messages import Message
 from rubin.model.tables import Contents, Endpoint, Policy, Tables
 from rubin.wire import summary as summaries
+from rubin.words import facts, hubble
+from rubin.words.text import Palette, clean
+from rubin.words.times import Clock
 
 _WITH_PORTS = (Protocol.TCP, Protocol.UDP, Protocol.SCTP)
 _KEPT_TEXTS = 200_000
@@ -125,7 +125,7 @@ class Wording:
         paint = self._options.palette
         endpoint: Endpoint = batch.tables.endpoints[int(batch[f"{side}_endpoint"][row])]
         host = self._host(batch, row, side, endpoint)
-        made = self._sides[key] = Side(host, paint.identity(words.identity(endpoint.identity)))
+        made = self._sides[key] = Side(host, paint.identity(hubble.identity(endpoint.identity)))
         return made
 
     def _host(self, batch: FlowBatch, row: int, side: str, endpoint: Endpoint) -> str:
@@ -169,7 +169,7 @@ class Wording:
 
     def _verdict(self, batch: FlowBatch, row: int, contents: Contents) -> str:
         number, event_type = int(batch["verdict"][row]), int(batch["event_type"][row])
-        text = words.verdict(number, event_type)
+        text = hubble.verdict(number, event_type)
         if self._options.policy_names and event_type == EventType.POLICY_VERDICT:
             text += _by(_policies(number, int(batch["traffic_direction"][row]), contents))
         paint = self._options.palette
@@ -204,25 +204,25 @@ def _type(batch: FlowBatch, row: int, message: Message) -> str:
         return _l7_type(message)
     event, sub_type = int(batch["event_type"][row]), int(batch["event_sub_type"][row])
     if event == EventType.TRACE:
-        return words.POINTS.get(sub_type, str(sub_type))
+        return hubble.POINTS.get(sub_type, str(sub_type))
     if event == EventType.DROP:
         # 0 is "Success" to Hubble: no word for someone who looks for a lost packet.
         kernel = batch.tables.strings[int(batch["kernel_drop_reason"][row])]
-        return kernel if kernel and not sub_type else words.drop(sub_type)
+        return kernel if kernel and not sub_type else hubble.drop(sub_type)
     if event == EventType.POLICY_VERDICT:
         match = int(batch["policy_match_type"][row])
-        direction = words.direction(int(batch["traffic_direction"][row]))
-        return f"policy-verdict:{words.MATCHES.get(match, str(match))} {direction}"
+        direction = hubble.direction(int(batch["traffic_direction"][row]))
+        return f"policy-verdict:{hubble.MATCHES.get(match, str(match))} {direction}"
     if event == EventType.CAPTURE:
-        return words.CAPTURE_POINTS.get(sub_type, str(sub_type))
+        return hubble.CAPTURE_POINTS.get(sub_type, str(sub_type))
     if event == EventType.TRACE_SOCK:
-        return words.SOCKET_POINTS.get(sub_type, str(sub_type))
+        return hubble.SOCKET_POINTS.get(sub_type, str(sub_type))
     return "UNKNOWN"
 
 
 def _l7_type(message: Message) -> str:
     """gRPC is HTTP to Hubble."""
-    kind = words.L7_TYPES[message.type]
+    kind = hubble.L7_TYPES[message.type]
     if message.dns is not None:
         return f"dns-{kind} {message.dns.observation_source}"
     return f"{'http' if message.protocol == 'grpc' else message.protocol or 'l7'}-{kind}"

@@ -1,0 +1,1 @@
+"""Flows in words: hosts, verdicts, summaries, facts; numbers with their units; times."""
