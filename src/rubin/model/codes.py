@@ -1,4 +1,6 @@
-"""Keys to codes, a whole column at once: an open-addressing hash table in numpy."""
+"""Keys to codes, a whole column at once: a hash table in numpy."""
+
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -24,16 +26,21 @@ def mix(*columns: npt.NDArray[np.generic]) -> U64:
 
 
 class Codes:
-    """A growing map from uint64 keys (not 0) to codes >= 0."""
+    """A growing map from uint64 keys (not 0) to codes >= 0.
+
+    A key is at its slot, or at the other one of the pair, or, rarely, in a dictionary: so a column costs some twenty
+    calls of numpy, however keys collide.
+    """
 
     def __init__(self, size: int = 1024) -> None:
-        """With room for some `size` slots; half of them are filled at most."""
+        """With some `size` slots; three eighths of them are filled at most."""
         self._resize(1 << max(3, (size - 1).bit_length()))
 
     def _resize(self, size: int) -> None:
         self._shift = np.uint64(64 - (size - 1).bit_length())
         self._keys: U64 = np.zeros(size, np.uint64)
         self._codes: I64 = np.full(size, -1, np.int64)
+        self._elsewhere: dict[int, int] = {}
         self._used = 0
 
     def __len__(self) -> int:
@@ -46,51 +53,48 @@ class Codes:
 
     def find(self, keys: U64) -> I64:
         """(n,) int64: the code of each key, -1 where the key is new."""
-        size = len(self._keys)
-        slots = ((keys * _PHI) >> self._shift).astype(np.int64)
-        there, codes = self._keys[slots], self._codes[slots]
-        rest = np.flatnonzero(there != keys)
-        codes[rest] = -1
-        rest = rest[there[rest] != 0]
-        while len(rest):
-            slots[rest] = (slots[rest] + 1) & (size - 1)
-            there = self._keys[slots[rest]]
-            found = there == keys[rest]
-            codes[rest[found]] = self._codes[slots[rest[found]]]
-            rest = rest[~found & (there != 0)]
+        slots = self._slots(keys)
+        codes: I64 = self._codes.take(slots)
+        rest = np.flatnonzero(self._keys.take(slots) != keys)
+        if len(rest):
+            codes[rest] = self._second(keys.take(rest), slots.take(rest) ^ 1)
         return codes
+
+    def _second(self, keys: U64, slots: I64) -> I64:
+        """Codes of keys that are not where they are mostly."""
+        codes: I64 = self._codes.take(slots)
+        rest = np.flatnonzero(self._keys.take(slots) != keys)
+        if len(rest):
+            there = map(self._elsewhere.get, keys.take(rest).tolist(), repeat(-1)) if self._elsewhere else repeat(-1)
+            codes[rest] = np.fromiter(there, np.int64, len(rest))
+        return codes
+
+    def _slots(self, keys: U64) -> I64:
+        return ((keys * _PHI) >> self._shift).astype(np.int64)
 
     def add(self, key: int, code: int) -> None:
         """Note a key that `find` did not know."""
-        if 2 * self._used >= len(self._keys):
-            self._grow(self._used + 1)
-        slot = ((key * int(_PHI)) & 0xFFFFFFFFFFFFFFFF) >> int(self._shift)
-        while self._keys[slot]:
-            slot = (slot + 1) & (len(self._keys) - 1)
-        self._keys[slot] = key
-        self._codes[slot] = code
-        self._used += 1
+        self.add_all(np.array([key], np.uint64), np.array([code]))
 
     def add_all(self, keys: U64, codes: I64) -> None:
         """Note distinct keys that `find` did not know."""
-        if 2 * (self._used + len(keys)) >= len(self._keys):
+        if 8 * (self._used + len(keys)) >= 3 * len(self._keys):
             self._grow(self._used + len(keys))
-        slots = ((keys * _PHI) >> self._shift).astype(np.int64)
-        left = np.arange(len(keys))
-        while len(left):
-            free = left[self._keys[slots[left]] == 0]
-            _, first = np.unique(slots[free], return_index=True)  # of several that want a slot, one has it
-            placed = free[first]
-            self._keys[slots[placed]] = keys[placed]
-            self._codes[slots[placed]] = codes[placed]
-            left = left[self._keys[slots[left]] != keys[left]]
-            slots[left] = (slots[left] + 1) & (len(self._keys) - 1)
         self._used += len(keys)
+        slots = self._slots(keys)
+        for _ in range(2):
+            free = self._keys[slots] == 0
+            self._keys[slots[free]] = keys[free]  # of several that want a slot the last has it
+            placed = self._keys[slots] == keys
+            self._codes[slots[placed]] = codes[placed]
+            keys, codes, slots = keys[~placed], codes[~placed], slots[~placed] ^ 1
+        self._elsewhere.update(zip(keys.tolist(), codes.tolist(), strict=True))
 
     def _grow(self, used: int) -> None:
-        there = self._keys != 0
-        keys, codes, size = self._keys[there], self._codes[there], len(self._keys)
-        while size <= 2 * used:
-            size *= 4
+        there, elsewhere, size = self._keys != 0, self._elsewhere, len(self._keys)
+        keys = np.concatenate([self._keys[there], np.fromiter(elsewhere.keys(), np.uint64, len(elsewhere))])
+        codes = np.concatenate([self._codes[there], np.fromiter(elsewhere.values(), np.int64, len(elsewhere))])
+        while 3 * size <= 8 * used:
+            size *= 2
         self._resize(size)
         self.add_all(keys, codes)
