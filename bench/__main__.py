@@ -9,7 +9,7 @@ import time
 
 from bench.figures import Figures
 
-GROUPS = ("kernel", "line", "api", "cli", "identity", "l7")
+GROUPS = ("kernel", "line", "api", "cli", "identity", "l7", "ui")
 
 
 def main() -> int:

@@ -99,4 +99,13 @@ BARS: dict[str, tuple[str, float]] = {
     "late_name_s": ("<=", 1),
     "pods_50000_start_s": ("<=", 5),
     "pods_50000_mb": ("<=", 200),
+    "ui_first_load_kb_gz": ("<=", 120),
+    "ui_first_paint_s": ("<=", 0.5),
+    "ui_first_map_s": ("<=", 1.5),
+    "ui_pan_main_thread_ms_p95": ("<=", 4),
+    "ui_filter_100k_ms": ("<=", 10),
+    "ui_10k_flows.mb_per_s": ("<=", 0.2),
+    "ui_10k_flows.heap_growth_mb": ("<=", 5),
+    "ui_10k_flows.browser_cpu_percent": ("<=", 25),
+    "ui_10k_flows.server_cpu_percent": ("<=", 10),
 }

@@ -154,6 +154,10 @@ def converse(lab: World, family: int, there: str) -> None:
             first, second = (client, handler) if number & 1 else (handler, client)
             first.shutdown(socket.SHUT_WR)  # who closes first is in TIME_WAIT when the other's FIN comes
             assert not second.recv(1)
+            if number & 2:  # an answer after the question's end: its ACK comes to who has closed for half
+                second.sendall(b"answer")
+                assert first.recv(6) == b"answer"
+                wait_for(partial(acknowledged, second), "the answer to have arrived")
             second.close()
             first.close()
     with lab.socket(lab.far, family, DATAGRAM) as server, lab.socket(lab.near, family, DATAGRAM) as client:

@@ -58,7 +58,7 @@ def test_fields_have_the_numbers_of_the_wire(message: type, field: str, number: 
     [
         (observer_pb2, "Observer", "GetFlows GetAgentEvents GetDebugEvents GetNodes GetNamespaces ServerStatus"),
         (peer_pb2, "Peer", "Notify"),
-        (rubin_pb2, "Columns", "GetFlows Status Endpoints Top Trace"),
+        (rubin_pb2, "Columns", "GetFlows Status Endpoints Top Trace Explain"),
     ],
 )
 def test_services_have_their_methods(module: object, service: str, methods: str) -> None:

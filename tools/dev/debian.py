@@ -59,6 +59,8 @@ PACKAGES: dict[str, dict[str, str]] = {
         "conmon": "conmon",
         "docker.io": "dockerd",
     },
+    "browser": {"chromium": "chromium"},
+    "terminal": {"tmux": "tmux"},
     "bench": {"iperf3": "iperf3", "wrk": "wrk", "softflowd": "softflowd", "tshark": "tshark"},
     "vm": {
         "qemu-system-x86": "qemu-system-x86_64",

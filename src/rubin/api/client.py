@@ -140,6 +140,21 @@ class Client:
         found: dict[str, Any] = json.loads((await self._ours("Trace", request, TraceResponse)).json)
         return found
 
+    async def explain(self, flow: str = "", source: str = "", destination: str = "") -> dict[str, Any]:
+        """Why a flow ended as it did, as `query.explain` says; {} from a server that is not ours, or an older one."""
+        from rubin.wire.pb.rubin_pb2 import ExplainRequest, ExplainResponse
+
+        request = ExplainRequest(flow=flow, source=source, destination=destination)
+        try:
+            with self._explained(but=GRPCError):
+                answer = await self._ask("/rubin.Columns/Explain", request, ExplainResponse)
+        except GRPCError as error:
+            if error.status is Status.UNIMPLEMENTED:
+                return {}
+            raise explained(error, self.target, self.settings) from error
+        found: dict[str, Any] = json.loads(answer.json)
+        return found
+
     def agent_events(self, request: pb.GetAgentEventsRequest) -> AsyncIterator[pb.GetAgentEventsResponse]:
         """GetAgentEvents, as they come."""
         return self._stream(_OBSERVER + "GetAgentEvents", request, pb.GetAgentEventsResponse)

@@ -15,6 +15,7 @@ from rubin.api.reading import Reading
 from rubin.api.selection import selection_of
 from rubin.api.service import Service, streaming, unary
 from rubin.api.wakes import Wakes
+from rubin.query.explain import explain
 from rubin.query.question import DEFAULT_BY, SORTS, Question
 from rubin.query.top import top
 from rubin.query.trace import trace
@@ -25,6 +26,8 @@ from rubin.wire.pb.rubin_pb2 import (
     ColumnFrame,
     EndpointsRequest,
     EndpointsResponse,
+    ExplainRequest,
+    ExplainResponse,
     StatusRequest,
     StatusResponse,
     TopRequest,
@@ -60,6 +63,7 @@ class Columns:
             "Endpoints": unary(self.endpoints, EndpointsRequest, EndpointsResponse),
             "Top": unary(self.top, TopRequest, TopResponse),
             "Trace": unary(self.trace, TraceRequest, TraceResponse),
+            "Explain": unary(self.explain, ExplainRequest, ExplainResponse),
         }
         return Service(SERVICE, methods)
 
@@ -103,6 +107,12 @@ class Columns:
         async with self._looking:
             found = await asyncio.to_thread(trace, self._ring, request.uuid, request.trace_id)
         return TraceResponse(json=json.dumps(found))
+
+    async def explain(self, request: ExplainRequest) -> ExplainResponse:
+        """One JSON object."""
+        async with self._looking:
+            found = await asyncio.to_thread(explain, self._ring, request.flow, request.source, request.destination)
+        return ExplainResponse(json=json.dumps(found))
 
 
 def _message(frame: bytes) -> bytes:

@@ -6,10 +6,14 @@ from rubin.model.enums import DropReason as R
 _PREFIX = "SKB_DROP_REASON_"
 _SUBSYSTEM_PREFIX = "SKB_DROP_REASON_SUBSYS_"
 
-# Functions in which a free without a reason (NOT_SPECIFIED) loses nothing: what comes for a connection in TIME_WAIT,
-# what a closing socket had not read, ICMPv6 that was dealt with (before 6.3), and the made-up packets on which programs
-# are run (our own sweeps are). Elsewhere such a free may be a drop: a route into a blackhole is one.
-QUIET = ("tcp_v4_rcv", "tcp_v6_rcv", "udp_destruct_common", "icmpv6_rcv", "bpf_prog_test_run_skb")
+# Functions in which a free without a reason (NOT_SPECIFIED) loses nothing: what comes for a connection in TIME_WAIT, an
+# ACK for whose connection the other side has closed, what a closing socket had not read, ICMPv6 that was dealt with
+# (before 6.3), and the made-up packets on which programs are run (our own sweeps are). Elsewhere such a free may be a
+# drop: a route into a blackhole is one.
+QUIET = (
+    *("tcp_v4_rcv", "tcp_v6_rcv", "tcp_rcv_state_process", "udp_destruct_common", "icmpv6_rcv"),
+    "bpf_prog_test_run_skb",
+)
 
 # Left out on purpose, so that they stay DROP_REASON_UNKNOWN: full buffers (SOCKET_RCVBUFF, CPU_BACKLOG, PROTO_MEM,
 # NOMEM) and TCP's own checks of sequence and state, for which Hubble has no word; and NOT_SPECIFIED.

@@ -14,6 +14,7 @@ those that are not there; it refuses another version.
 """
 
 import json
+import marshal
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -37,6 +38,9 @@ _HEAD = struct.Struct("<8s6I")
 _U32 = struct.Struct("<I")
 _SENSELESS = (ValueError, TypeError, LookupError, OverflowError, RecursionError, struct.error, DecodeError)
 _NOTHING = np.zeros(1, np.uint32)
+_MOST_MADE = 100_000
+_made: dict[str, dict[bytes, Any]] = {name: {} for name in ("endpoints", "processes", "links")}
+"""By how a row is written."""
 _TABLES = ("strings", "endpoints", "processes", "links", "contents", "messages")
 
 
@@ -126,6 +130,21 @@ def decode(frame: bytes) -> FlowBatch:
         raise RubinError(f"a column frame makes no sense: {error}", way_on) from error
 
 
+def _rows_of(table: str, lists: list[Any]) -> list[Any]:
+    """The rows; those that a stream names again with each frame are made once."""
+    known = _made.get(table)
+    if known is None:
+        return list(from_lists(table, lists))
+    keys = list(map(marshal.dumps, lists))
+    found = {key: known[key] for key in keys if key in known}
+    new = {key: row for key, row in zip(keys, lists, strict=True) if key not in found}
+    found.update(zip(new, from_lists(table, list(new.values())), strict=True))
+    if len(known) + len(new) > _MOST_MADE:
+        known.clear()
+    known.update((key, found[key]) for key in new)
+    return [found[key] for key in keys]
+
+
 class _Reader:
     def __init__(self, frame: bytes) -> None:
         self._frame = memoryview(frame).cast("B")
@@ -183,7 +202,7 @@ class _Reader:
         if not isinstance(lists, list) or len(lists) != count:
             raise ValueError(f"table {name!r} has not its {count} rows")
         of: Any = tables[name]  # of the kind of row that `from_lists` gives
-        return np.concatenate([_NOTHING, of.codes(from_lists(name, lists))])
+        return np.concatenate([_NOTHING, of.codes(_rows_of(name, lists))])
 
     def _lost(self) -> Lost:
         source, events, time_ns, first_ns, last_ns, cpu, node, place = json.loads(bytes(self._take(self._number())))

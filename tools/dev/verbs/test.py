@@ -1,12 +1,13 @@
-"""the tests [unit golden kernel containers end_to_end kernel_6.1 kernel_6.12] [-- pytest's arguments]; default all"""
+"""the tests [unit golden browser kernel containers end_to_end kernel_6.1 kernel_6.12] [-- for pytest]; default all"""
 
 import os
 
-from tools.dev import debian, environment, machine, setup, tiers
+from tools.dev import debian, environment, machine, setup, tiers, web
 from tools.dev.say import ROOT, Stop
 from tools.dev.tiers import Tier
 
-APART = ("golden", "kernel", "containers", "end_to_end")
+APART = ("golden", "browser", "kernel", "containers", "end_to_end")
+WITH_PAGES = ("browser", "end_to_end")
 
 
 def main(arguments: list[str]) -> int:
@@ -20,6 +21,8 @@ def main(arguments: list[str]) -> int:
             )
         machine.need_agent()
     setup.need("dev", *dict.fromkeys(group for tier in chosen for group in tier.packages))
+    if any(tier.name in WITH_PAGES for tier in chosen):
+        web.need()
     if any(tier.kernel for tier in chosen):
         environment.need("vm")
     os.environ["PATH"] = debian.SYSTEM_PATH
@@ -33,13 +36,20 @@ def _tiers() -> list[Tier]:
     """
     world = ("world", "test")
     return [
-        Tier("unit", _unit_folders(), budget_s=600, packages=("deploy",)),
+        Tier("unit", _unit_folders(), budget_s=600, packages=("deploy", "terminal")),
         Tier("golden", _existing("golden"), budget_s=120),
+        Tier("browser", _existing("browser"), budget_s=600, packages=("browser",)),
         Tier("kernel", _existing("kernel"), budget_s=600, root=True, packages=world),
         Tier(
             "containers", _existing("containers"), budget_s=180, root=True, packages=(*world, "containers", "runtimes")
         ),
-        Tier("end_to_end", _existing("end_to_end"), budget_s=600, root=True, packages=(*world, "containers", "shop")),
+        Tier(
+            "end_to_end",
+            _existing("end_to_end"),
+            budget_s=600,
+            root=True,
+            packages=(*world, "containers", "shop", "browser"),
+        ),
         Tier("kernel_6.1", _existing("kernel"), budget_s=2700, root=True, packages=(*world, "vm"), kernel="6.1"),
         Tier("kernel_6.12", _existing("kernel"), budget_s=2700, root=True, packages=(*world, "vm"), kernel="6.12"),
     ]

@@ -1,0 +1,1 @@
+"""The user interfaces beside an Observer: the web UI's server, and the terminal's."""

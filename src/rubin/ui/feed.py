@@ -1,0 +1,227 @@
+"""What a user interface knows: the flows of one Observer, followed for ever into a ring of its own."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from rubin.api.client import Client
+from rubin.api.target import ClientSettings, target_of
+from rubin.errors import RubinError
+from rubin.model.batch import FlowBatch, adopt
+from rubin.model.codes import U64, mix
+from rubin.model.tables import Tables
+from rubin.store.ring import Ring
+from rubin.wire.pb.observer_pb2 import GetFlowsRequest
+
+T = TypeVar("T")
+Mask = npt.NDArray[np.bool_]
+Phase = Literal["connecting", "following", "waiting"]
+
+_FIRST_WAIT_S, _LAST_WAIT_S = 0.5, 10.0
+_OVERLAP_NS = 10_000_000_000  # asked for again after a break: flows do not come in the order of their times
+_MOST_GAPS = 100
+_WATCH_S = 5.0
+_CATCHING_UP_S = 3.0  # what comes until then may have been held for long
+_APART_NS = 5_000_000_000  # flows are under way for less
+_FEW = 100
+_RATE_S = 5.0
+_MOST_COUNTS = 2_000
+
+
+@dataclass(slots=True)
+class FeedState:
+    """How it goes. `since_s`: when the phase began, seconds since the epoch. `sentence` and `way_on`: what is wrong, ""
+    where nothing is. `server_version` "" and `is_ours` False: not known yet, or a Hubble server.
+    """
+
+    phase: Phase = "connecting"
+    target: str = ""
+    sentence: str = ""
+    way_on: str = ""
+    since_s: float = 0.0
+    server_version: str = ""
+    is_ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time of which flows may be missing, because nobody was there to read them."""
+
+    from_ns: int
+    until_ns: int
+    why: str
+
+
+class Feed:
+    """`run()` follows the server for ever; `ring` holds what came, an exchange as its two flows.
+
+    The loop's thread alone appends; any thread reads the ring. `flows` and `lost` count what has come since the start,
+    `gaps` are the breaks that the server could not make good.
+    """
+
+    def __init__(self, settings: ClientSettings, capacity: int = 1_000_000, backlog: int = 100_000) -> None:
+        self.settings = settings
+        self.ring = Ring(capacity)
+        self.state = FeedState(target=target_of(settings).text, since_s=time.time())
+        self.flows = self.lost = 0
+        self.gaps: deque[Gap] = deque(maxlen=_MOST_GAPS)
+        self._backlog = min(backlog, capacity)
+        self._tables = Tables()
+        self._newest_ns = 0
+        self._held: _Held | None = None
+        self._began = time.monotonic()
+        self._counts: deque[tuple[float, int]] = deque(maxlen=_MOST_COUNTS)
+        self._lead_ns, self._live_s = 0, 0.0  # by how much the newest flows are ahead of our clock, known from when on
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        wait_s = _FIRST_WAIT_S
+        while True:
+            before = self.flows
+            try:
+                await self._follow()
+                trouble = RubinError(f"{self.state.target} has ended the stream", "")
+            except RubinError as error:
+                trouble = error
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError  # hanging up has failed, and its error has taken the place of this one
+            wait_s = _FIRST_WAIT_S if self.flows > before else min(2 * wait_s, _LAST_WAIT_S)
+            self._enter("waiting", trouble.sentence, trouble.way_on)
+            await asyncio.sleep(wait_s)
+            self._enter("connecting", trouble.sentence, trouble.way_on)
+
+    async def ask(self, question: Callable[[Client], Awaitable[T]]) -> T:
+        """What the question makes of a client of its own. Raises RubinError."""
+        async with Client(self.settings) as client:
+            return await question(client)
+
+    def now_ns(self) -> int:
+        """The server's time, by its flows: ours, unless the two clocks are apart."""
+        return time.time_ns() + (self._lead_ns if abs(self._lead_ns) > _APART_NS else 0)
+
+    def oldest_ns(self) -> int:
+        """The time of the oldest flow held; now where there is none."""
+        view = next((view for view in self.ring.scan(as_stored=True) if len(view)), None)
+        return self.now_ns() if view is None else int(view["time_ns"][:_FEW].min())
+
+    @property
+    def newest_ns(self) -> int:
+        """The latest time of a flow that has come; 0: none has."""
+        return self._newest_ns
+
+    def per_second(self) -> float:
+        """How many flows come, over the last seconds."""
+        now = time.monotonic()
+        recent = [(at, count) for at, count in self._counts if at > now - _RATE_S]
+        return round(sum(count for _, count in recent) / min(_RATE_S, max(1.0, now - self._began)), 1)
+
+    async def _follow(self) -> None:
+        """Until the server ends it. Raises RubinError."""
+        async with Client(self.settings) as client:
+            self.state.server_version = (await client.status()).version
+            self.state.is_ours = bool(await client.agent_status())
+            request = GetFlowsRequest(number=self._backlog, follow=True)
+            if self._newest_ns:
+                since_ns = self._newest_ns - _OVERLAP_NS
+                self._held = _Held(self.ring, since_ns, self._newest_ns)
+                request.since.FromNanoseconds(max(0, since_ns))
+            self._enter("following")
+            self._lead_ns, self._live_s = 0, time.monotonic() + _CATCHING_UP_S
+            await _first_to_end(self._read(client, request), _watch(client))
+
+    async def _read(self, client: Client, request: GetFlowsRequest) -> None:
+        async with aclosing(client.flows(request)) as batches:
+            async for batch in batches:
+                self._take(batch)
+
+    def _take(self, batch: FlowBatch) -> None:
+        batch = self._new(batch) if self._held else batch
+        if self._tables.full:
+            self._tables = Tables()
+        # Each answer of a server comes with tables of its own, and each change of tables is a segment of the ring.
+        batch = adopt(batch, self._tables)
+        if len(batch):
+            self._newest_ns = max(self._newest_ns, int(batch["time_ns"].max()))
+            if time.monotonic() > self._live_s:
+                lead_ns = int(batch["time_ns"].max()) - time.time_ns()
+                self._lead_ns = lead_ns if self._lead_ns == 0 else max(lead_ns, self._lead_ns)
+            self._counts.append((time.monotonic(), len(batch)))
+        self.flows += len(batch)
+        self.lost += sum(lost.events for lost in batch.lost)
+        self.ring.append(batch)
+
+    def _new(self, batch: FlowBatch) -> FlowBatch:
+        """Without the flows that are held from before a break, and the break noted where it was not bridged."""
+        held = self._held
+        if held is None or not len(batch):
+            return batch
+        known = held.mask(batch)
+        times = batch["time_ns"]
+        first_ns = int(times.min())
+        if not held.is_bridged:
+            if not known.any() and first_ns > held.newest_ns:
+                why = self.state.sentence or f"{self.state.target} was away"
+                self.gaps.append(Gap(held.newest_ns, first_ns, why))
+            held.is_bridged = True
+        if first_ns > held.newest_ns + _OVERLAP_NS:
+            self._held = None
+        return batch.take(~known) if known.any() else batch
+
+    def _enter(self, phase: Phase, sentence: str = "", way_on: str = "") -> None:
+        state = self.state
+        state.phase, state.sentence, state.way_on, state.since_s = phase, sentence, way_on, time.time()
+
+
+async def _first_to_end(*works: Coroutine[Any, Any, None]) -> None:
+    """Until one of them ends, as it does; the others are cancelled."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _watch(client: Client) -> None:
+    """Raises RubinError where the server answers no more: a machine that is cut off ends no stream."""
+    while True:
+        await asyncio.sleep(_WATCH_S)
+        await client.status()
+
+
+class _Held:
+    """The flows of the last seconds before a break."""
+
+    def __init__(self, ring: Ring, since_ns: int, newest_ns: int) -> None:
+        keys: list[U64] = []
+        for view in ring.scan(since_ns=since_ns):
+            rows = np.flatnonzero(view["time_ns"] >= since_ns)
+            keys.append(_keys(view.take(rows)))
+        self._keys = np.unique(np.concatenate([np.empty(0, np.uint64), *keys]))
+        self.since_ns, self.newest_ns = since_ns, newest_ns
+        self.is_bridged = False
+
+    def mask(self, batch: FlowBatch) -> Mask:
+        """(n,) bool: those of the batch that are among them, and older ones, which nobody asked for."""
+        found: Mask = np.isin(_keys(batch), self._keys) | (batch["time_ns"] < self.since_ns)
+        return found
+
+
+def _keys(batch: FlowBatch) -> U64:
+    """By UUID; a flow without one by its time and ends."""
+    named = (batch["uuid_high"] != 0) | (batch["uuid_low"] != 0)
+    own = mix(batch["uuid_high"], batch["uuid_low"])
+    if named.all():
+        return own
+    ends = (batch[f"{side}_{part}"] for side in ("source", "destination") for part in ("high", "low", "port"))
+    return np.where(named, own, mix(batch["time_ns"], batch["event_type"], batch["tcp_flags"], *ends))

@@ -1,0 +1,1 @@
+"""What is shown live: the map, the flows, their number over time."""

@@ -1,0 +1,242 @@
+/** Draws the map: islands, edges, cards, labels. Runs in a worker; the page only moves the picture about. */
+
+import type { Camera } from "./camera";
+import type { Routes } from "./geometry";
+import { drawLabels } from "./labels";
+import { type Ctx, squeezed, widthOf } from "./text";
+import { NODE_H, NODE_W } from "./cards";
+
+export const LOOK = { bad: 1, outside: 2, dim: 4, more: 8, locked: 16 } as const;
+
+export interface Drawing {
+  x: Float32Array;
+  y: Float32Array;
+  titles: string[];
+  /** Titles without what their island says already. */
+  shorts: string[];
+  subs: string[];
+  rates: string[];
+  /** Bits of LOOK. */
+  look: Uint8Array;
+  /** Of the bar under a card: the shares of refused and of failed. */
+  dropped: Float32Array;
+  failed: Float32Array;
+  routes: Routes;
+  verdict: Uint8Array;
+  /** 0 to 3. */
+  width: Uint8Array;
+  dim: Uint8Array;
+  labels: { edge: number; strong: string; weak: string }[];
+  islands: { x: number; y: number; w: number; h: number; title: string }[];
+}
+
+export interface Palette {
+  bg: string;
+  card: string;
+  line: string;
+  fg: string;
+  dim: string;
+  /** By verdict of the map: unknown, forwarded, dropped, error, audit. */
+  verdicts: string[];
+  /** The same, for text. */
+  texts: string[];
+  font: string;
+}
+
+export const WIDTHS = [1.2, 2, 3, 4.2];
+/** By verdict: dashes; an error is a double line. */
+export const DASHES: number[][] = [[1.5, 4], [], [9, 6], [], [2, 4]];
+const TEXT_FROM = 0.3;
+const LABELS_FROM = 0.42;
+const SUBS_FROM = 0.68; // farther away there is one line, in larger letters
+
+/** Letters of 12 units near by; farther away they grow, so that names can be read as long as a card has room. */
+const letters = (k: number): number => Math.min(18, Math.max(12, 9.5 / k));
+
+export function draw(ctx: Ctx, d: Drawing, camera: Camera, w: number, h: number, ratio: number, p: Palette): void {
+  ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+  ctx.clearRect(0, 0, w, h);
+  ctx.setTransform(
+    ratio * camera.k,
+    0,
+    0,
+    ratio * camera.k,
+    -camera.x * camera.k * ratio,
+    -camera.y * camera.k * ratio,
+  );
+  const seen = { x1: camera.x, y1: camera.y, x2: camera.x + w / camera.k, y2: camera.y + h / camera.k };
+  drawIslands(ctx, d, camera.k, p);
+  drawEdges(ctx, d, seen, camera.k, p);
+  drawNodes(ctx, d, seen, camera.k, p);
+  if (camera.k >= LABELS_FROM) drawLabels(ctx, d, camera.k, p);
+}
+
+function drawIslands(ctx: Ctx, d: Drawing, k: number, p: Palette): void {
+  ctx.lineWidth = 1 / Math.min(k, 1);
+  for (const { x, y, w, h, title } of d.islands) {
+    ctx.strokeStyle = p.line;
+    ctx.setLineDash([2, 3]);
+    ctx.beginPath();
+    ctx.roundRect(x, y, w, h, 10);
+    ctx.stroke();
+    ctx.setLineDash([]);
+    const size = Math.min(34, 11 / Math.min(1, k * 1.4));
+    ctx.font = `${size}px ${p.font}`;
+    ctx.fillStyle = p.dim;
+    ctx.textBaseline = "middle";
+    ctx.textAlign = "left";
+    const fits = (text: string): boolean => widthOf(ctx, text) <= w - 28;
+    const words =
+      [title, title.replace(/^NAMESPACE /, ""), title.replace(/^NAMESPACE | · .*$/g, "")].find(fits) ?? title;
+    ctx.fillText(
+      squeezed(words, w - 28, (text) => widthOf(ctx, text)),
+      x + 14,
+      k < 0.6 ? y - size * 0.7 : y + 18,
+    );
+  }
+}
+
+interface Seen {
+  x1: number;
+  y1: number;
+  x2: number;
+  y2: number;
+}
+
+function drawEdges(ctx: Ctx, d: Drawing, seen: Seen, k: number, p: Palette): void {
+  ctx.lineCap = "butt";
+  // what is abnormal lies on top
+  for (const verdict of [0, 1, 4, 3, 2]) {
+    ctx.strokeStyle = ctx.fillStyle = p.verdicts[verdict];
+    for (let edge = 0; edge < d.verdict.length; edge++) {
+      if (d.verdict[edge] !== verdict || !meets(d.routes, edge * 8, seen)) continue;
+      ctx.globalAlpha = d.dim[edge] ? 0.12 : verdict === 1 ? 0.75 : 1;
+      const wide = WIDTHS[d.width[edge]] + (verdict === 2 ? 1 : 0);
+      strokeEdge(ctx, d.routes, edge * 8, verdict, wide, p.bg, k < 0.3);
+    }
+  }
+  ctx.globalAlpha = 1;
+  ctx.setLineDash([]);
+}
+
+export function strokeEdge(
+  ctx: Ctx,
+  r: Routes,
+  at: number,
+  verdict: number,
+  wide: number,
+  bg: string,
+  plain = false,
+): void {
+  const angle = Math.atan2(r[at + 7] - r[at + 5], r[at + 6] - r[at + 4]);
+  const head = 6 + wide;
+  const [ex, ey] = [r[at + 6] - Math.cos(angle) * head * 0.8, r[at + 7] - Math.sin(angle) * head * 0.8];
+  ctx.setLineDash(DASHES[verdict]);
+  ctx.lineWidth = verdict === 3 ? wide + 2.4 : wide;
+  ctx.beginPath();
+  ctx.moveTo(r[at], r[at + 1]);
+  ctx.bezierCurveTo(r[at + 2], r[at + 3], r[at + 4], r[at + 5], ex, ey);
+  ctx.stroke();
+  if (verdict === 3 && !plain) {
+    const ink = ctx.strokeStyle;
+    ctx.strokeStyle = bg;
+    ctx.lineWidth = Math.max(1, wide * 0.6);
+    ctx.stroke();
+    ctx.strokeStyle = ink;
+  }
+  if (plain) return;
+  ctx.setLineDash([]);
+  ctx.beginPath();
+  ctx.moveTo(r[at + 6], r[at + 7]);
+  for (const side of [-0.42, 0.42])
+    ctx.lineTo(r[at + 6] - Math.cos(angle + side) * head * 1.25, r[at + 7] - Math.sin(angle + side) * head * 1.25);
+  ctx.closePath();
+  ctx.fill();
+}
+
+const meets = (r: Routes, at: number, seen: Seen): boolean =>
+  Math.min(r[at], r[at + 2], r[at + 4], r[at + 6]) <= seen.x2 &&
+  Math.max(r[at], r[at + 2], r[at + 4], r[at + 6]) >= seen.x1 &&
+  Math.min(r[at + 1], r[at + 3], r[at + 5], r[at + 7]) <= seen.y2 &&
+  Math.max(r[at + 1], r[at + 3], r[at + 5], r[at + 7]) >= seen.y1;
+
+function drawNodes(ctx: Ctx, d: Drawing, seen: Seen, k: number, p: Palette): void {
+  ctx.textBaseline = "alphabetic";
+  for (let i = 0; i < d.x.length; i++) {
+    const [x, y, look] = [d.x[i], d.y[i], d.look[i]];
+    if (!(x <= seen.x2 && x + NODE_W >= seen.x1 && y <= seen.y2 && y + NODE_H >= seen.y1)) continue;
+    ctx.globalAlpha = look & LOOK.dim ? 0.25 : 1;
+    card(ctx, d, i, p);
+    if (k >= TEXT_FROM) words(ctx, d, i, k, p);
+  }
+  ctx.globalAlpha = 1;
+}
+
+function card(ctx: Ctx, d: Drawing, i: number, p: Palette): void {
+  const [x, y, bad] = [d.x[i], d.y[i], d.look[i] & LOOK.bad];
+  ctx.fillStyle = p.card;
+  ctx.strokeStyle = bad ? p.verdicts[2] : p.line;
+  ctx.lineWidth = bad ? 2 : 1.2;
+  ctx.setLineDash(d.look[i] & LOOK.more ? [5, 4] : []);
+  ctx.beginPath();
+  ctx.roundRect(x, y, NODE_W, NODE_H, 7);
+  ctx.fill();
+  ctx.save();
+  ctx.clip();
+  const bars = [1 - d.dropped[i] - d.failed[i], d.failed[i], d.dropped[i]];
+  let from = x;
+  bars.forEach((share, verdict) => {
+    if (share <= 0) return;
+    const wide = Math.max(share * NODE_W, 3);
+    ctx.fillStyle = p.verdicts[[1, 3, 2][verdict]];
+    ctx.fillRect(verdict === 2 ? x + NODE_W - wide : from, y + NODE_H - 4, wide, 4);
+    from += wide;
+  });
+  ctx.restore();
+  ctx.beginPath();
+  ctx.roundRect(x, y, NODE_W, NODE_H, 7);
+  ctx.stroke();
+  ctx.setLineDash([]);
+}
+
+function words(ctx: Ctx, d: Drawing, i: number, k: number, p: Palette): void {
+  const [x, y, locked] = [d.x[i], d.y[i], d.look[i] & LOOK.locked];
+  ctx.fillStyle = p.fg;
+  ctx.textAlign = "left";
+  const size = k >= SUBS_FROM ? 12 : letters(k);
+  ctx.font = `600 ${size}px ${p.font}`;
+  const room = NODE_W - (locked ? 38 : 16);
+  const title = d.titles[i];
+  const short = widthOf(ctx, title) > room ? d.shorts[i] : title;
+  ctx.fillText(
+    squeezed(short, room, (text) => widthOf(ctx, text)),
+    x + 10,
+    size === 12 ? y + 20 : y + 25 + size / 3,
+  );
+  if (locked) lock(ctx, x + NODE_W - 22, y + 8, p.dim);
+  if (size !== 12) return;
+  ctx.font = `11px ${p.font}`;
+  ctx.fillStyle = p.dim;
+  const rate = d.rates[i];
+  ctx.textAlign = "right";
+  ctx.fillText(rate, x + NODE_W - 10, y + 38);
+  ctx.textAlign = "left";
+  const most = NODE_W - 28 - widthOf(ctx, rate);
+  const sub = widthOf(ctx, d.subs[i]) > most ? (d.subs[i].split(" · ").pop() ?? "") : d.subs[i];
+  ctx.fillText(
+    squeezed(sub, most, (text) => widthOf(ctx, text)),
+    x + 10,
+    y + 38,
+  );
+}
+
+function lock(ctx: Ctx, x: number, y: number, ink: string): void {
+  ctx.fillStyle = ctx.strokeStyle = ink;
+  ctx.lineWidth = 1.5;
+  ctx.beginPath();
+  ctx.roundRect(x, y + 5.5, 11, 8, 1.5);
+  ctx.fill();
+  ctx.beginPath();
+  ctx.arc(x + 5.5, y + 5, 3.3, Math.PI, 0);
+  ctx.stroke();
+}

@@ -1,0 +1,45 @@
+/** Why it is so, in the words of `rubin explain`. */
+
+import { useAsk } from "../api";
+import { Problem, Section } from "../screens/parts";
+import { copy, look, paused, view } from "../state";
+import type { Pair } from "../url";
+
+interface Explanation {
+  sections: { title: string; lines: string[] }[];
+  text: string;
+}
+
+/** The explanation, as `rubin explain` prints it. */
+export function Why({ asked, open }: { asked: Pair[]; open: boolean }) {
+  const shown = open || view.value.why === "1";
+  const live = asked[0][0] !== "uuid" && !paused.value;
+  const { data, error, waiting } = useAsk<Explanation>(shown ? "explain" : "", asked, live ? 5000 : 0);
+  if (!shown)
+    return (
+      <div class="buttons">
+        <button onClick={() => look({ why: "1" })}>
+          explain <kbd>e</kbd>
+        </button>
+      </div>
+    );
+  if (!data)
+    return (
+      <>
+        {waiting && <p class="quiet">asking why…</p>}
+        <Problem error={error} />
+      </>
+    );
+  return (
+    <div class="why">
+      {data.sections.map((section) => (
+        <Section title={section.title} key={section.title}>
+          {section.lines.map((line, i) => (
+            <p key={i}>{line}</p>
+          ))}
+        </Section>
+      ))}
+      <button onClick={() => void copy(data.text, "explanation")}>copy as text</button>
+    </div>
+  );
+}
