@@ -1,6 +1,7 @@
 """Compiles the test material in tests/kernel/*.bpf.c."""
 
 import ctypes
+import hashlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -11,24 +12,41 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.hearing import Ear
-from tests.kernel.programs import World, world
+from tests.kernel.programs import World, close_idle, world
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+KEPT = ROOT / "build" / "tests" / "objects"
 
 
 @cache
 def compiled(name: str) -> bytes:
-    """The BPF object of tests/kernel/NAME.bpf.c."""
-    machine = subprocess.run(["gcc", "-print-multiarch"], capture_output=True, text=True, check=True).stdout.strip()
-    command = f"clang -O2 -g -target bpf -I/usr/include/{machine} -I{ROOT}/bpf -c {HERE}/{name}.bpf.c -o -"
-    return subprocess.run(command.split(), capture_output=True, check=True).stdout
+    """The BPF object of tests/kernel/NAME.bpf.c; kept until it or a header changes, for clang is slow in emulation."""
+    source = HERE / f"{name}.bpf.c"
+    said = b"".join(one.read_bytes() for one in (source, *sorted((ROOT / "bpf").glob("*.h"))))
+    target = KEPT / f"{name}-{hashlib.sha256(said).hexdigest()[:16]}.bpf.o"
+    if not target.exists():
+        KEPT.mkdir(parents=True, exist_ok=True)
+        asked = subprocess.run(["gcc", "-print-multiarch"], capture_output=True, text=True, check=True)
+        include = f"-I/usr/include/{asked.stdout.strip()} -I{ROOT}/bpf"
+        fresh = target.with_suffix(f".{os.getpid()}")
+        command = f"clang -O2 -g -target bpf {include} -c {source} -o {fresh}"
+        subprocess.run(command.split(), capture_output=True, check=True)
+        fresh.replace(target)
+    return target.read_bytes()
 
 
 @pytest.fixture(scope="session")
 def tiny() -> bytes:
     """The object of tiny.bpf.c."""
     return compiled("tiny")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_stays_loaded() -> Iterator[None]:
+    """Programs are kept from one test to the next, and go with the last."""
+    yield
+    close_idle()
 
 
 @pytest.fixture

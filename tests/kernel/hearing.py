@@ -14,7 +14,7 @@ from rubin.kernel import cgroups, payloads
 from rubin.kernel.attach import CGROUP
 from rubin.kernel.payloads import PAYLOAD, Payloads
 from rubin.sources.clear import Clear
-from tests.kernel.programs import TICKS, Programs
+from tests.kernel.programs import TICKS, programs
 from tests.waiting import wait_for
 
 Records = npt.NDArray[Any]
@@ -27,7 +27,8 @@ class Ear:
     """The programs with a follower of libraries, and what they take, copied."""
 
     def __init__(self, **settings: int) -> None:
-        self.programs = Programs("sockets", "clear", **{**_LIMITS, **settings})
+        self._loaded = programs("sockets", "clear", **{**_LIMITS, **settings})
+        self.programs = self._loaded.__enter__()
         for name, fd in self.programs.objects.programs().items():
             if (section := self.programs.objects.section(name)) in CGROUP:
                 self.programs.links.attach_cgroup(name, fd, section, cgroups.mount())
@@ -65,7 +66,7 @@ class Ear:
     def close(self) -> None:
         self.clear.close()
         self.payloads.close()
-        self.programs.close()
+        self._loaded.__exit__(None, None, None)
 
 
 def certificate(place: Path) -> Path:

@@ -25,8 +25,13 @@ def settings(**values: object) -> LiveSettings:
     return LiveSettings(**{**own, **values})  # type: ignore[arg-type]
 
 
+def script(name: str, *words: object) -> list[str]:
+    """The command that runs a file beside this one; -S: without packages a process starts in half the time."""
+    return [sys.executable, "-S", str(HERE / name), *map(str, words)]
+
+
 def peer(what: str, number: int) -> dict[str, int]:
-    done = subprocess.run([sys.executable, str(HERE / "peer.py"), what, str(number)], capture_output=True, check=True)
+    done = subprocess.run(script("peer.py", what, number), capture_output=True, check=True)
     return dict(json.loads(done.stdout))
 
 

@@ -10,6 +10,7 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ import numpy.typing as npt
 
 from rubin.kernel import btf, cgroups, clsact, drop_reasons, features, syscall
 from rubin.kernel.attach import CGROUP, Links
+from rubin.kernel.maps import Map
 from rubin.kernel.netlink import Netlink
 from rubin.kernel.objects import Objects
+from rubin.kernel.payloads import PAYLOAD
 from rubin.kernel.records import RECORD
 from rubin.kernel.ring import Ring
 from rubin.kernel.symbols import Symbols
@@ -28,6 +31,7 @@ from tests.waiting import wait_for
 
 Records = npt.NDArray[Any]
 
+EMULATED = "QEMU" in Path("/proc/cpuinfo").read_text()  # all takes thirty times as long, and shows the same
 TICKS = round(1 / time.clock_getres(6))  # CLOCK_MONOTONIC_COARSE steps in jiffies
 TRACE, DROP, FLUSH, TCP = 1, 2, 3, 4
 
@@ -65,6 +69,7 @@ class Programs:
             assert self.objects.load(name, _one_drop() if name == "drops" else None), self.objects.refused
         assert not any(self.objects.refused.values()), self.objects.refused
         self.links = Links()
+        self.lives_on = False
         self._ring = Ring(self.objects.map("flows"), RECORD)
         self._kept = np.empty(0, RECORD)
 
@@ -128,6 +133,7 @@ class Programs:
         """Both programs at an interface of this namespace."""
         index = socket.if_nametoindex(interface)
         tcx = features.has_tcx()
+        self.lives_on |= not tcx
         with closing(Netlink()) as netlink:
             if not tcx:
                 clsact.remove_ours(netlink)  # a test's before this one
@@ -138,6 +144,17 @@ class Programs:
                 else:
                     clsact.attach(netlink, index, program, name, egress)
 
+    def let_go(self) -> None:
+        """No packet is seen any more, but by filters of clsact, which `lives_on` says."""
+        self.links.close()
+        self.links = Links()
+
+    def begin_anew(self) -> None:
+        """All is as when it was loaded; what belongs to a socket or a thread has gone with it."""
+        self.records()
+        for one in self.objects.maps:
+            _clear(one)
+
     def close(self) -> None:
         """Nothing is left behind."""
         self.links.close()
@@ -145,19 +162,61 @@ class Programs:
         self.objects.close()
 
 
+_ARRAY, _PER_CPU_ARRAY, _HASHES, _RING = 2, 6, (1, 9), 27  # enum bpf_map_type
+
+
+def _clear(one: Map) -> None:
+    if one.type in _HASHES:
+        for key in list(one):
+            one.delete(key)
+    elif one.type == _PER_CPU_ARRAY:
+        for index in range(one.max_entries):
+            one.update(struct.pack("=I", index), bytes(one.element_bytes))
+    elif one.type == _ARRAY:
+        used = [keys[values.any(axis=1)] for keys, values in one.batches()]
+        for key in np.concatenate(used):
+            one.update(key.tobytes(), bytes(one.element_bytes))
+    elif one.type == _RING and one.name == "payloads":
+        ring = Ring(one, PAYLOAD)
+        while len(ring.peek()):
+            ring.advance()
+        ring.close()
+
+
 def _one_drop() -> dict[str, str]:
     with btf.of_kernel() as types:
         return {"rubin_drop_no_rx": ""} if types.tracepoint_arguments("kfree_skb") >= 4 else {"rubin_drop": ""}
 
 
+_Wish = tuple[tuple[str, ...], tuple[tuple[str, int], ...]]
+_idle: dict[_Wish, Programs] = {}
+_MOST_IDLE = 8  # each holds some thirty descriptors, and a process may have 1,024
+
+
 @contextmanager
 def programs(*names: str, **settings: int) -> Iterator[Programs]:
-    """Loaded programs; not attached anywhere."""
-    loaded = Programs(*names, **settings)
+    """Loaded programs; not attached anywhere. Kept for the next that wants the same: to load is slow in emulation."""
+    wish = names, tuple(sorted(settings.items()))
+    loaded = _idle.pop(wish, None)
+    if loaded:
+        loaded.begin_anew()
+    else:
+        loaded = Programs(*names, **settings)
     try:
         yield loaded
     finally:
-        loaded.close()
+        loaded.let_go()
+        if loaded.lives_on or wish in _idle:
+            loaded.close()
+        else:
+            _idle[wish] = loaded
+            close_idle(_MOST_IDLE)
+
+
+def close_idle(but: int = 0) -> None:
+    """Those that have waited longest go, but for so many."""
+    while len(_idle) > but:
+        _idle.pop(next(iter(_idle))).close()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from rubin.kernel import payloads, uprobes
 from rubin.kernel.payloads import NOTHING, PAYLOAD_BYTES
 from rubin.model.enums import FlowType
 from tests.kernel.hearing import FAR, LOSS_CLEAR, Ear, certificate, inside, paths, running, sides, texts, unbroken
-from tests.kernel.live import watch
+from tests.kernel.live import script, watch
 from tests.kernel.programs import World
 from tests.waiting import wait_for
 
@@ -56,7 +56,7 @@ def libssl() -> str:
 
 
 def tls(*words: object) -> list[str]:
-    return [sys.executable, str(HERE / "tls.py"), *map(str, words)]
+    return script("tls.py", *words)
 
 
 def serving(folder: Path, space: str = "", address: str = "127.0.0.1", what: str = "serve") -> Any:
@@ -257,7 +257,7 @@ def test_node_whose_library_is_in_its_executable(ear: Ear, between: World, folde
         "(q,r)=>r.end('ok'));s.listen(0,process.argv[2],()=>console.log(s.address().port));"
     )
     with running(inside(between.far, [node, "-e", code, str(folder), FAR])) as (port, pid):
-        ear.follows("node")
+        ear.follows(str(Path(node).resolve()))  # others here may run a node of their own
         client(folder, between.near, "ask", FAR, port, "/n/1", "/n/2")
         records = ear.heard(port, lambda found: len(paths(sides(found, port)[0])) == 2)
     assert paths(sides(records, port)[0]) == ["/n/1", "/n/2"]

@@ -27,13 +27,12 @@ from tests.kernel.hearing import (
     unbroken,
 )
 from tests.kernel.live import watch
-from tests.kernel.programs import World
+from tests.kernel.programs import EMULATED, World
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(bool(uprobes.skips()), reason="; ".join(filter(None, uprobes.skips().values())) or "-")
 
-# Emulated, a request takes a hundred times as long, and shows the same.
-TURNS = 3 if "QEMU" in Path("/proc/cpuinfo").read_text() else 25
+TURNS = 3 if EMULATED else 25
 CLIENTS = 20
 BUILDS = {"whole": (), "stripped": ("-ldflags=-s -w",)}
 

@@ -4,21 +4,23 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rubin.kernel import cgroups
 from rubin.model import addresses
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import EventType, TracePoint
-from tests.kernel.live import HERE, watch
+from tests.kernel.live import script, watch
 
 
 def run(what: str, *arguments: str, prefix: tuple[str, ...] = ()) -> dict[str, object]:
     """What a process of tests/kernel/serving.py says of its connections."""
-    command = [*prefix, sys.executable, str(HERE / "serving.py"), what, *arguments]
+    command = [*prefix, *script("serving.py", what, *arguments)]
     return dict(json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout))
 
 
@@ -36,13 +38,26 @@ def of_ports(flows: FlowBatch, ports: set[int]) -> list[dict[str, int]]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("what", "known_of"), [("workers", 0.9), ("fork_each", 0.9), ("threads", 0.9), ("datagrams", 0.7)]
-)
-def test_a_connection_is_the_processs_that_serves_it(what: str, known_of: float) -> None:
+SERVERS = {"workers": 0.9, "fork_each": 0.9, "threads": 0.9, "datagrams": 0.7}
+Seen = dict[str, tuple[dict[str, object], FlowBatch]]
+
+
+@pytest.fixture(scope="module")
+def seen() -> Seen:
+    """What each kind said, and the flows until the next. One live source, because loading it is slow in emulation."""
+    said, begun_ns = {}, []
     with watch() as watching:
-        said = run(what)
+        for what, arguments in (*((server, ()) for server in SERVERS), ("short", ("20",))):
+            begun_ns.append(time.time_ns())
+            said[what] = run(what, *arguments)
         flows = watching.end()
+    turns = np.searchsorted(begun_ns, flows["time_ns"], side="right") - 1
+    return {what: (told, flows.take(turns == turn)) for turn, (what, told) in enumerate(said.items())}
+
+
+@pytest.mark.parametrize(("what", "known_of"), SERVERS.items())
+def test_a_connection_is_the_processs_that_serves_it(what: str, known_of: float, seen: Seen) -> None:
+    said, flows = seen[what]
     truth = {int(port): pid for port, pid in dict(said["served_by"]).items()}  # type: ignore[call-overload]
     rows = of_ports(flows, set(truth))
     wrong = [row for row in rows if row["pid"] and row["pid"] != (said["pid"] if row["client"] else truth[row["port"]])]
@@ -54,10 +69,8 @@ def test_a_connection_is_the_processs_that_serves_it(what: str, known_of: float)
     assert len(known) >= known_of * len(rows)  # a datagram that comes in is nobody's, its answer somebody's
 
 
-def test_the_executable_of_a_process_that_has_gone_is_known() -> None:
-    with watch() as watching:
-        said = run("short", "20")
-        flows = watching.end()
+def test_the_executable_of_a_process_that_has_gone_is_known(seen: Seen) -> None:
+    said, flows = seen["short"]
     rows = [process for process in flows.rows("process") if process.pid in set(said["pids"])]  # type: ignore[call-overload]
     assert {process.pid for process in rows} == set(said["pids"])  # type: ignore[call-overload]
     assert {process.command for process in rows} == {Path(sys.executable).name}

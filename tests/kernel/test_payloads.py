@@ -14,7 +14,7 @@ from rubin.kernel import btf, payloads
 from rubin.kernel.libbpf import Object
 from rubin.kernel.objects import image
 from rubin.kernel.payloads import NOTHING, PAYLOAD, PAYLOAD_BYTES, TALK, Payloads
-from tests.kernel.programs import TICKS, Programs
+from tests.kernel.programs import TICKS, programs
 from tests.waiting import wait_for
 
 Records = npt.NDArray[Any]
@@ -25,7 +25,8 @@ class Ear:
     """The programs with what they take, copied."""
 
     def __init__(self, **settings: int) -> None:
-        self.programs = Programs("sockets", **{**_LIMITS, **settings})
+        self._loaded = programs("sockets", **{**_LIMITS, **settings})
+        self.programs = self._loaded.__enter__()
         maps = [self.programs.objects.map(name) for name in ("payloads", "talks", "admitted", "mute")]
         self.payloads = Payloads(*maps)
         self._kept: Records = np.empty(0, PAYLOAD)
@@ -49,7 +50,7 @@ class Ear:
 
     def close(self) -> None:
         self.payloads.close()
-        self.programs.close()
+        self._loaded.__exit__(None, None, None)
 
 
 @pytest.fixture

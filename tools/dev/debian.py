@@ -63,6 +63,7 @@ PACKAGES: dict[str, dict[str, str]] = {
     "terminal": {"tmux": "tmux"},
     "bench": {"iperf3": "iperf3", "wrk": "wrk", "softflowd": "softflowd", "tshark": "tshark"},
     "vm": {
+        "e2fsprogs": "mke2fs",
         "qemu-system-x86": "qemu-system-x86_64",
         "kmod": "depmod",
         "busybox-static": "/usr/share/doc/busybox-static",

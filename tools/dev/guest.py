@@ -13,28 +13,37 @@ from tempfile import TemporaryDirectory
 from threading import Event, Lock
 from typing import TextIO
 
-from tools.dev import debian, environment, kernels
+from tools.dev import debian, environment, guest_files, kernels
 from tools.dev.say import BUILD, ROOT, Stop, say
 
 MEMORY = "3G"
 POLL_S = 0.3
 _FETCHING = Lock()  # Debian's package lists are one
 # virtme-ng gives the guest this machine's files without a cache, so that every page of every library is fetched
-# again each time. Here they come once more, cached, and the command runs on these; but for the tree itself, which
-# somebody may be writing: a cache that believes an old length cuts files off.
+# again each time. Here they come once more, cached, and the command runs on these; Python and the tree's modules come
+# from an image (guest_files.py). What is left of the tree, results among it, stays uncached: somebody may be writing
+# it, and a cache that believes an old length cuts files off.
 FILES = (
     "-fsdev local,id=files,path=/,security_model=none,readonly=on,multidevs=remap "
-    "-device virtio-9p-pci,fsdev=files,mount_tag=files"
+    "-device virtio-9p-pci,fsdev=files,mount_tag=files "
+    "-drive file={image},format=raw,if=virtio,readonly=on"
 )
+# What costs an emulated processor much and changes nothing of what is tested: a fifth level of page tables, a switch of
+# the translation at every access to user memory, calls that hide their target from speculation.
+PROCESSOR = "-cpu max,la57=off,smap=off,smep=off,umip=off,pku=off"
+KERNEL = "mitigations=off"
 INSIDE = """
 set -e
 files=/run/files
-mkdir -p $files
+mkdir -p $files {slow} /run/image
 mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose files $files
+modprobe -a virtio_blk ext4
+mount -t ext4 -o ro,noatime /dev/vda /run/image
 for folder in dev proc sys; do mount --rbind /$folder $files/$folder; done
-mkdir -p /run/venv && mount --bind $files{root}/.venv /run/venv
+mount --bind $files{root}/.venv {slow}
 for folder in /tmp /run {root} {build}; do mount --bind $folder $files$folder; done
-mount --bind /run/venv $files{root}/.venv
+mount --bind {slow} $files{root}/.venv
+{mounts}
 exec chroot $files sh -c 'cd "$0" && exec "$@"' {root} {command}
 """
 
@@ -46,11 +55,11 @@ class Unbooted(Stop):
 def run(series: str, command: list[str], limit_s: float, out: TextIO = sys.stdout, over: Event | None = None) -> int:
     """Runs the command in the guest at the root of the tree; its exit code, 124 past the limit or once it is `over`."""
     with _FETCHING:
-        image = kernels.image(series)
+        image, files = kernels.image(series), guest_files.image()
     for last in (False, True):
         try:
             with TemporaryDirectory(prefix=f"{series}-", dir=kernels.FOLDER) as folder:
-                return _run(image, Path(folder), command, limit_s, out, over or Event())
+                return _run(image, files, Path(folder), command, limit_s, out, over or Event())
         except Unbooted as stop:
             if last:
                 raise
@@ -58,17 +67,17 @@ def run(series: str, command: list[str], limit_s: float, out: TextIO = sys.stdou
     raise AssertionError("the second boot returned or raised")
 
 
-def _run(image: Path, folder: Path, command: list[str], limit_s: float, out: TextIO, over: Event) -> int:
+def _run(image: Path, files: Path, folder: Path, command: list[str], limit_s: float, out: TextIO, over: Event) -> int:
     """Output and exit code come through files in the tree: a guest's console is shared with its kernel."""
-    output, exit_code, said = (folder / name for name in ("output", "exit", "console"))
+    inside, output, exit_code, said = (folder / name for name in ("inside", "output", "exit", "console"))
     output.touch()
-    inside = INSIDE.format(root=ROOT, build=BUILD, command=shlex.join(command))
-    script = f"sh -c {shlex.quote(inside)} >{output} 2>&1 </dev/null; echo $? >{exit_code}; sync"
+    inside.write_text(_inside(command))  # not in the kernel's command line, which holds 2 kB
+    script = f"sh {inside} >{output} 2>&1 </dev/null; echo $? >{exit_code}; sync"
     say(f"booting {image.name.removeprefix('vmlinuz-')}, emulated (at most {limit_s:.0f} s)")
     begin = time.monotonic()
     with said.open("w") as console:
         guest = subprocess.Popen(
-            [environment.command("vng"), *_options(image), "--", script], cwd=ROOT, stdin=subprocess.DEVNULL,
+            [environment.command("vng"), *_options(image, files), "--", script], cwd=ROOT, stdin=subprocess.DEVNULL,
             stdout=console, stderr=subprocess.STDOUT, env=_environment(), start_new_session=True,
         )  # fmt: skip
     try:
@@ -92,10 +101,16 @@ def pytest_command(*arguments: str) -> list[str]:
     return [".venv/bin/python", "-m", "pytest", "-o", "cache_dir=/tmp/pytest", *arguments]
 
 
-def _options(image: Path) -> list[str]:
+def _inside(command: list[str]) -> str:
+    mounts = "\n".join(f"mount --bind /run/image/{name} $files{place}" for name, place in guest_files.mounts())
+    return INSIDE.format(root=ROOT, build=BUILD, slow=guest_files.SLOW, mounts=mounts, command=shlex.join(command))
+
+
+def _options(image: Path, files: Path) -> list[str]:
     return [
         *("--disable-kvm", "--verbose", "--user", "root", "--cpus", "2", "--memory", MEMORY),
-        *("--rwdir", str(BUILD), "--run", str(image), f"--qemu-opts={FILES}"),
+        *("--rwdir", str(BUILD), "--run", str(image), f"--qemu-opts={FILES.format(image=files)} {PROCESSOR}"),
+        *("--append", KERNEL),
     ]
 
 

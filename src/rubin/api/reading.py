@@ -180,7 +180,8 @@ async def _at_last(ring: Ring, selection: Selection) -> Beginning:
             found = len(view) if rows is None else len(rows)
             end -= len(stored)
             if found >= left:
-                return _place(view, found - left if rows is None else int(rows[found - left]), end)
+                at = found - left if rows is None else int(rows[found - left])
+                return _place(view, at, end) if len(view) > len(stored) else Beginning(end + at)
             left -= found
         if end > start:  # the writer took the rest meanwhile
             break
@@ -190,7 +191,9 @@ async def _at_last(ring: Ring, selection: Selection) -> Beginning:
 
 
 def _place(view: FlowBatch, at: int, first_row: int) -> Beginning:
-    """The place of a row of a view, which begins at a row of the ring."""
+    """The place of a row of a view, which begins at a row of the ring and has more rows than that: a ring may as well
+    hold both rows of an exchange, as who follows a server gets them.
+    """
     before = added(view.take(slice(0, at)))
     follows = at > 0 and before[-1]  # the request that is made of the same row
     return Beginning(first_row + at - int(before.sum()), int(follows))

@@ -36,7 +36,7 @@ def _tiers() -> list[Tier]:
     """
     world = ("world", "test")
     return [
-        Tier("unit", _unit_folders(), budget_s=600, packages=("deploy", "terminal")),
+        Tier("unit", _unit_folders(), budget_s=900, packages=("deploy", "terminal")),
         Tier("golden", _existing("golden"), budget_s=120),
         Tier("browser", _existing("browser"), budget_s=600, packages=("browser",)),
         Tier("kernel", _existing("kernel"), budget_s=600, root=True, packages=world),

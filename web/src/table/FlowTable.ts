@@ -3,7 +3,7 @@
  * has scrolled up stays where they are, whatever comes.
  */
 import type { ColumnWord } from "../state";
-import { cell, ERROR, filterValue, VERDICTS } from "./cells";
+import { cell, ERROR, filterOf, filterValue, VERDICTS } from "./cells";
 import { type FlowRing, kept, type Restriction, TextSearch } from "./ring";
 
 const SPARE = 6;
@@ -289,9 +289,11 @@ export class FlowTable {
     if (!target || !slot || slot.row < 0) return;
     this.active = slot.row;
     const column = this.columns[slot.cells.indexOf(target)];
-    const value = column?.filter ? filterValue(column.name, this.ring, this.ring.place(slot.row), this.utc) : "";
-    if (value && event.shiftKey) this.on.filter(column.filter, value, "exclude");
-    else if (value && event.altKey) this.on.filter(column.filter, value, "only");
+    const place = this.ring.place(slot.row);
+    const filter = column ? filterOf(column, this.ring, place) : "";
+    const value = filter ? filterValue(column.name, this.ring, place, this.utc) : "";
+    if (value && event.shiftKey) this.on.filter(filter, value, "exclude");
+    else if (value && event.altKey) this.on.filter(filter, value, "only");
     else this.on.select(this.ring.uuid(this.ring.place(slot.row)), true);
     this.ask();
   }
@@ -350,8 +352,10 @@ export class FlowTable {
   /** A column's filter and value of the active row. */
   activeValue(column: string): [string, string] | null {
     const found = this.columns.find((each) => each.name === column);
-    if (!found?.filter || this.active < this.ring.oldest) return null;
-    const value = filterValue(column, this.ring, this.ring.place(this.active), this.utc);
-    return value ? [found.filter, value] : null;
+    if (!found || this.active < this.ring.oldest) return null;
+    const place = this.ring.place(this.active);
+    const filter = filterOf(found, this.ring, place);
+    const value = filter ? filterValue(column, this.ring, place, this.utc) : "";
+    return value ? [filter, value] : null;
   }
 }

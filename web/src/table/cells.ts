@@ -77,6 +77,12 @@ export function cell(column: string, ring: FlowRing, place: number, utc: boolean
   return (CELLS[ALIASES[column] ?? column] ?? CELLS.summary)(ring, place, utc);
 }
 
+/** The filter that takes what stands in a cell; who talks has one of its own in each row: a pod, a name, an address. */
+export const filterOf = (column: ColumnWord, ring: FlowRing, place: number): string =>
+  column.name === "source" || column.name === "destination"
+    ? ring.text(`${column.name}_filter`, place)
+    : column.filter;
+
 /** The value that a click on a cell filters by; "" where nothing can be. */
 export function filterValue(column: string, ring: FlowRing, place: number, utc: boolean): string {
   const name = ALIASES[column] ?? column;

@@ -32,6 +32,8 @@ const COLUMNS = {
   l7: Uint32Array,
   is_loss: Uint8Array,
   pair: Uint32Array,
+  source_filter: Uint32Array,
+  destination_filter: Uint32Array,
 } as const;
 
 export type FlowColumn = keyof typeof COLUMNS;
@@ -47,6 +49,8 @@ export const TEXTS: FlowColumn[] = [
   "node",
   "reason",
   "l7",
+  "source_filter",
+  "destination_filter",
 ];
 
 export class FlowRing {

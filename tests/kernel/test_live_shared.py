@@ -1,0 +1,73 @@
+"""One live source on real traffic: what it tells, and of whom. One, because loading it is slow in emulation."""
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from rubin.errors import RubinError
+from rubin.kernel import btf, uprobes
+from rubin.model import addresses
+from rubin.model.enums import TracePoint
+from rubin.sources.live import Live
+from tests.kernel.live import Watching, between, peer, settings, watch
+from tests.waiting import wait_for
+
+
+@pytest.fixture(scope="module")
+def watching() -> Iterator[Watching]:
+    with watch() as item:
+        yield item
+
+
+def test_a_connection_is_told_with_addresses_owner_time_and_direction(watching: Watching) -> None:
+    said = peer("tcp", 100_000)
+    flows = between(watching.until(lambda flows: bool((between(flows, said)["tcp_flags"] & 1).any())), said)
+    assert {addresses.text(*pair) for pair in zip(flows["source_high"], flows["source_low"], strict=True)} == {
+        "127.0.0.1"
+    }
+    assert set(flows["protocol"].tolist()) == {6}
+    assert set(flows["trace_point"].tolist()) == {TracePoint.TO_STACK, TracePoint.TO_ENDPOINT}
+    owners = {(process.pid, process.uid) for process in flows.rows("process") if process.pid}
+    assert owners == {(said["pid"], os.getuid())}
+    reply = flows["source_port"] == said["destination_port"]
+    assert (flows["is_reply"] == reply).all(), list(zip(flows["is_reply"], reply, flows["tcp_flags"], strict=True))
+    assert (flows["time_ns"] >= said["begun_ns"] - 1_000_000).all()
+    assert (flows["time_ns"] <= said["ended_ns"] + 1_000_000).all()
+
+
+def test_all_programs_are_loaded_and_attached(watching: Watching) -> None:
+    status = watching.live.status()
+    with btf.of_kernel() as types:
+        lacking = {"rubin_drop"} if types.tracepoint_arguments("kfree_skb") < 4 else set()
+    lacking |= {name for name, why in uprobes.skips().items() if why}
+    assert {capability.name for capability in status.capabilities if not capability.on} == lacking
+    assert status.kernel_bytes < 64 << 20
+
+
+def test_a_server_with_whom_nothing_is_read_is_soon_left_alone(watching: Watching) -> None:
+    def left_alone() -> int:
+        return watching.live.status().tallies["connections with servers that say nothing that is read"]
+
+    before = left_alone()
+    peer("short", 400)
+    wait_for(lambda: left_alone() - before > 200, "most of them to be left alone")
+
+
+def test_the_agents_own_traffic_is_left_out(watching: Watching) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        own.bind(("127.0.0.1", 0))
+        port = own.getsockname()[1]
+        for _ in range(5):
+            own.sendto(b"x", own.getsockname())
+            own.recv(10)
+    said = peer("udp", 5)
+    flows = watching.until(lambda flows: len(between(flows, said)) > 0)  # what is told in order has been told by then
+    assert not (flows["source_port"] == port).any()
+    assert os.getpid() not in {process.pid for process in flows.rows("process")}
+
+
+def test_a_second_agent_is_refused(watching: Watching) -> None:
+    with pytest.raises(RubinError, match="another agent already watches this machine"):
+        Live(settings())
