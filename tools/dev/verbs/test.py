@@ -50,8 +50,8 @@ def _tiers() -> list[Tier]:
             root=True,
             packages=(*world, "containers", "shop", "browser"),
         ),
-        Tier("kernel_6.1", _existing("kernel"), budget_s=2700, root=True, packages=(*world, "vm"), kernel="6.1"),
-        Tier("kernel_6.12", _existing("kernel"), budget_s=2700, root=True, packages=(*world, "vm"), kernel="6.12"),
+        Tier("kernel_6.1", _existing("kernel"), budget_s=3600, root=True, packages=(*world, "vm"), kernel="6.1"),
+        Tier("kernel_6.12", _existing("kernel"), budget_s=3600, root=True, packages=(*world, "vm"), kernel="6.12"),
     ]
 
 
