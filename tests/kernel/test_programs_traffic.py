@@ -210,9 +210,9 @@ def test_the_process_that_handles_owns_an_accepted_socket(lab: World) -> None:
         records = of_port(loaded.wait(lambda all_: closed(of_port(all_, 7004)), "both closes"), 7004)
     answers = records[(records["source_port"] == 7004) & (records["point"] == TO_STACK)]
     said = [(flags(record["tcp_flags"]), int(record["pid"])) for record in answers]
-    assert said[0] == ("SYN,ACK", os.getpid())  # the one who listens
+    assert said[0] == ("SYN,ACK", os.getpid()), said  # the one who listens
     late = ("ACK", 0)  # before 6.13 the kernel answers the client's FIN out of TIME_WAIT, when the socket has gone
-    assert {pid for what, pid in said[1:] if (what, pid) != late} == {child}
+    assert {pid for what, pid in said[1:] if (what, pid) != late} == {child}, said
 
 
 def test_the_agents_own_sockets_are_left_out(lab: World) -> None:
