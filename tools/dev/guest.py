@@ -43,6 +43,7 @@ for folder in dev proc sys; do mount --rbind /$folder $files/$folder; done
 mount --bind $files{root}/.venv {slow}
 for folder in /tmp /run {root} {build}; do mount --bind $folder $files$folder; done
 mount --bind {slow} $files{root}/.venv
+mount --bind {slow} $files{slow}
 {mounts}
 exec chroot $files sh -c 'cd "$0" && exec "$@"' {root} {command}
 """
