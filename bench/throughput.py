@@ -52,7 +52,7 @@ def pairs(running: Switched, rate: Callable[[float], float], rounds: int) -> Ite
 
 
 def _settled(rate: Callable[[float], float]) -> float:
-    """The rate, once what the last switch left to do is done: the agent reads its ring every 50 ms."""
+    """The rate, once what the last switch left to do is done: the agent reads its ring every 120 ms."""
     rate(_SETTLE_S)
     return rate(_SLICE_S)
 

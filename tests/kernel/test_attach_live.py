@@ -49,8 +49,8 @@ def test_a_flow_is_visible_within_200_ms(watching: Watching) -> None:
         said = peer("udp", 1)
         watching.until(lambda flows, said=said: len(between(flows, said)) > 0)  # type: ignore[misc]
         late.append(watching.late_ns(said))
-    # Emulated, what the reader has to do between two looks takes ten times as long.
-    assert sorted(late)[len(late) // 2] < (1_000_000_000 if EMULATED else 200_000_000)
+    # Emulated, what the reader does between two of its looks takes ten times as long.
+    assert sorted(late)[len(late) // 2] < (400_000_000 if EMULATED else 200_000_000)
 
 
 def test_all_packets_and_bytes_are_told_at_both_ends(watching: Watching) -> None:

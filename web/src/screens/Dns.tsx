@@ -6,7 +6,7 @@ import { count, nanoseconds, rate } from "../units";
 import { askedTime } from "../url";
 import { stopped } from "./Drops";
 import { Empty } from "./Empty";
-import { OpenRow, Problem, showFlows } from "./parts";
+import { Heads, OpenRow, Problem, showFlows } from "./parts";
 
 interface DnsRow {
   name: string;
@@ -48,30 +48,7 @@ export function Dns() {
       {data && data.rows.length > 0 && (
         <div class="scroll" tabIndex={-1}>
           <table aria-label="DNS names">
-            <thead>
-              <tr>
-                <th scope="col">name</th>
-                <th scope="col" class="number">
-                  rate
-                </th>
-                <th scope="col" class="number">
-                  asked
-                </th>
-                <th scope="col">failed</th>
-                <th scope="col" class="number">
-                  p50
-                </th>
-                <th scope="col" class="number">
-                  p99
-                </th>
-                <th scope="col">asked by</th>
-                <th scope="col">addresses</th>
-                <th scope="col">then connected</th>
-                <th scope="col">
-                  <span class="unseen">do</span>
-                </th>
-              </tr>
-            </thead>
+            <Heads names={["name", "rate", "asked", "failed", "p50", "p99", "asked by", "addresses", "then connected"]} does />
             <tbody>
               {data.rows.map((row) => (
                 <Name key={row.name} row={row} />

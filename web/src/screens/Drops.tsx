@@ -9,7 +9,7 @@ import { ago, clock, count, rate } from "../units";
 import { askedTime } from "../url";
 import { Empty } from "./Empty";
 import { moveFocus } from "./focus";
-import { OpenRow, Problem, showFlows, Spark } from "./parts";
+import { Heads, OpenRow, Problem, showFlows, Spark } from "./parts";
 
 export interface DropGroup {
   key: string;
@@ -81,25 +81,7 @@ export function Drops() {
       {data && data.groups.length > 0 && (
         <div class="scroll" tabIndex={-1}>
           <table aria-label="Groups of drops">
-            <thead>
-              <tr>
-                <th scope="col">reason</th>
-                <th scope="col">from → to</th>
-                <th scope="col">process</th>
-                <th scope="col" class="number">
-                  rate
-                </th>
-                <th scope="col" class="number">
-                  count
-                </th>
-                <th scope="col">over time</th>
-                <th scope="col">first</th>
-                <th scope="col">last</th>
-                <th scope="col">
-                  <span class="unseen">do</span>
-                </th>
-              </tr>
-            </thead>
+            <Heads names={["reason", "from → to", "process", "rate", "count", "over time", "first", "last"]} does />
             <tbody>
               {data.groups.map((group) => (
                 <Group key={group.key} group={group} untilMs={data.until_ms} />

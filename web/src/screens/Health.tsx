@@ -5,7 +5,7 @@ import { useAsk } from "../api";
 import { link } from "../live";
 import { meta, utc } from "../state";
 import { bytes, clock, count, digits, duration, moment, rate } from "../units";
-import { Problem, Section } from "./parts";
+import { Heads, Problem, Section } from "./parts";
 
 type Told = Record<string, unknown>;
 interface Status {
@@ -39,25 +39,7 @@ export function Health() {
           <Section title="Nodes">
             {data.nodes.length ? (
               <table aria-label="Nodes">
-                <thead>
-                  <tr>
-                    <th scope="col">node</th>
-                    <th scope="col">version</th>
-                    <th scope="col" class="number">
-                      up
-                    </th>
-                    <th scope="col" class="number">
-                      complete
-                    </th>
-                    <th scope="col" class="number">
-                      flows
-                    </th>
-                    <th scope="col" class="number">
-                      lost events
-                    </th>
-                    <th scope="col">more</th>
-                  </tr>
-                </thead>
+                <Heads names={["node", "version", "up", "complete", "flows", "lost events", "more"]} />
                 <tbody>
                   {data.nodes.map((node, i) => (
                     <NodeRow key={String(node.name ?? i)} node={node} />
@@ -71,13 +53,7 @@ export function Health() {
           {data.features.length > 0 && (
             <Section title="What the kernel can do">
               <table aria-label="Features">
-                <thead>
-                  <tr>
-                    <th scope="col">feature</th>
-                    <th scope="col">works</th>
-                    <th scope="col">without it</th>
-                  </tr>
-                </thead>
+                <Heads names={["feature", "works", "without it"]} />
                 <tbody>
                   {data.features.map((feature) => (
                     <tr key={feature.name}>

@@ -8,7 +8,7 @@ import { count, nanoseconds, percent, rate } from "../units";
 import { askedTime, type Pair } from "../url";
 import { Empty } from "./Empty";
 import { stopped } from "./Drops";
-import { OpenRow, Problem, showFlows } from "./parts";
+import { Heads, OpenRow, Problem, showFlows } from "./parts";
 
 interface Heat {
   bounds_ns: number[];
@@ -78,34 +78,7 @@ export function Services() {
       {data && data.rows.length > 0 && (
         <div class="scroll" tabIndex={-1}>
           <table aria-label={`Requests by ${by}`}>
-            <thead>
-              <tr>
-                <th scope="col">{by}</th>
-                <th scope="col">protocol</th>
-                <th scope="col" class="number">
-                  rate
-                </th>
-                <th scope="col" class="number">
-                  requests
-                </th>
-                <th scope="col" class="number">
-                  errors
-                </th>
-                <th scope="col" class="number">
-                  p50
-                </th>
-                <th scope="col" class="number">
-                  p95
-                </th>
-                <th scope="col" class="number">
-                  p99
-                </th>
-                {heat && <th scope="col">latency over time</th>}
-                <th scope="col">
-                  <span class="unseen">do</span>
-                </th>
-              </tr>
-            </thead>
+            <Heads names={[by, "protocol", "rate", "requests", "errors", "p50", "p95", "p99", ...(heat ? ["latency over time"] : [])]} does />
             <tbody>
               {data.rows.map((row, i) => (
                 <Service key={i} row={row} heat={heat} />

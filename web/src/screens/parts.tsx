@@ -16,6 +16,28 @@ export function Spark({ counts, label }: { counts: number[]; label: string }) {
   );
 }
 
+const NUMBERS = new Set(["rate", "asked", "count", "requests", "errors", "p50", "p95", "p99", "up", "complete", "flows", "lost events"]);
+
+/** The head of a table; numbers stand right. `does`: a last column has buttons. */
+export function Heads({ names, does = false }: { names: string[]; does?: boolean }) {
+  return (
+    <thead>
+      <tr>
+        {names.map((name) => (
+          <th key={name} scope="col" class={NUMBERS.has(name) ? "number" : undefined}>
+            {name}
+          </th>
+        ))}
+        {does && (
+          <th scope="col">
+            <span class="unseen">do</span>
+          </th>
+        )}
+      </tr>
+    </thead>
+  );
+}
+
 export function Problem({ error }: { error: ApiError | null }) {
   if (!error) return null;
   return (
