@@ -10,6 +10,7 @@ import numpy as np
 from textual.pilot import Pilot
 
 from rubin.api.target import ClientSettings
+from rubin.cli.tui import outputs
 from rubin.model.batch import FlowBatch, Lost
 from rubin.model.enums import LostSource
 from rubin.model.tables import Tables
@@ -87,7 +88,7 @@ async def looking(
     **more: Any,
 ) -> AsyncIterator[tuple[TUI, Pilot[None]]]:
     """The application on a screen of `size` columns and lines, at a time that stands still."""
-    app = TUI(feed, question=made(terms, *times), clock=lambda: NOW_S, **more)
+    app = TUI(feed, outputs(), question=made(terms, *times), clock=lambda: NOW_S, **more)
     async with app.run_test(size=size) as pilot:
         await settled(app, pilot)
         yield app, pilot
@@ -104,8 +105,7 @@ async def press(app: TUI, pilot: Pilot[None], *keys: str) -> None:
 async def settled(app: TUI, pilot: Pilot[None]) -> None:
     """When nothing that was asked is still on its way."""
     await pilot.pause()
-    working = [worker for worker in app.workers if worker.group != "prefix"]  # that one waits for a key
-    if working:
+    if working := list(app.workers):
         await app.workers.wait_for_complete(working)
     await pilot.pause()
 

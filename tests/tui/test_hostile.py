@@ -27,22 +27,20 @@ NAMES = [
     "e\u0301\u0301\u0301\u0301",
     "",
 ]
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
-def _feed(name):
+def named(name):
+    """A flow that has the name wherever one may stand."""
     tables = Tables()
-    batch = flows(ROW, tables)
     one = Endpoint(1, 1000, name, name, (f"k8s:app={name}",), name, names=(name,))
-    return feed_of(
-        batch.with_columns(
-            source_endpoint=tables.endpoints.codes([one]),
-            destination_endpoint=tables.endpoints.codes([one]),
-            process=tables.processes.codes([Process(7, name, 0, cgroup=f"/{name}", executable=name, user=name)]),
-            node_name=tables.strings.codes([name]),
-            uuid_high=np.array([0x2D1C1D2E90A84A6B], np.uint64),
-            uuid_low=np.array([1 << 63], np.uint64),
-        )
+    return flows(ROW, tables).with_columns(
+        source_endpoint=tables.endpoints.codes([one]),
+        destination_endpoint=tables.endpoints.codes([one]),
+        process=tables.processes.codes([Process(7, name, 0, cgroup=f"/{name}", executable=name, user=name)]),
+        node_name=tables.strings.codes([name]),
+        uuid_high=np.array([0x2D1C1D2E90A84A6B], np.uint64),
+        uuid_low=np.array([1 << 63], np.uint64),
     )
 
 
@@ -55,12 +53,12 @@ def _width(strip):
 @pytest.mark.parametrize("name", NAMES, ids=[repr(name)[:20] for name in NAMES])
 def test_a_name_is_a_text_wherever_it_stands(name):
     async def looked():
-        async with looking(_feed(name), (200, 40)) as (app, pilot):
+        async with looking(feed_of(named(name)), (200, 40)) as (app, pilot):
             for keys in (("enter",), ("h", "c"), ("3",), ("1", "e"), ("escape", "slash", *"from-pod", "equals_sign")):
                 await press(app, pilot, *keys)
                 for strip in app.screen._compositor.render_strips():
                     text = "".join(segment.text for segment in strip)
-                    assert not _CONTROL.search(text), (keys, text)
+                    assert not CONTROL.search(text), (keys, text)
                     assert _width(strip) == 200, (keys, text)
                     assert not any(segment.style and segment.style.link for segment in strip)
 
@@ -69,7 +67,7 @@ def test_a_name_is_a_text_wherever_it_stands(name):
 
 def test_markup_stays_what_was_written():
     async def looked():
-        async with looking(_feed("[bold red]markup[/]"), (200, 40)) as (app, pilot):
+        async with looking(feed_of(named("[bold red]markup[/]")), (200, 40)) as (app, pilot):
             await press(app, pilot, "enter")
             return "".join(segment.text for strip in app.screen._compositor.render_strips() for segment in strip)
 

@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from textual import events
 
 from rubin.ui.terminal import keys
 from rubin.ui.terminal.app import TUI
+from rubin.ui.terminal.picture import TITLES
 from tests.flows import generate
 from tests.tui.looking import batch, feed_of, looking, press, screen, small
 
@@ -41,13 +43,38 @@ def look(feed, *pressed, size=(80, 24), then=lambda app: app):
 
 
 GOES = [(("2",), "top"), (("t",), "top"), (("3",), "drops"), (("g", "d"), "drops"), (("4",), "services"),
-        (("5",), "dns"), (("g", "n"), "dns"), (("c",), "conversations"), (("c", "c"), "flows"),
+        (("5",), "dns"), (("g", "n"), "dns"),
+        (("6",), "health"), (("g", "h"), "health"), (("c",), "conversations"), (("c", "c"), "flows"),
         (("4", "escape"), "flows"), (("g", "z"), "flows"), (("2", "g", "f"), "flows")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("pressed", "view"), GOES)
 def test_keys_go_to_views(pressed, view):
     assert look(small(), *pressed, then=lambda app: app.shown) == view
+
+
+@pytest.mark.parametrize("view", TITLES)
+def test_it_begins_with_the_view_that_is_asked_for(view):
+    async def looked():
+        async with looking(small(), first=view) as (app, _):
+            return app.shown, app.focused, app.view, screen(app)
+
+    shown, focused, its, text = asyncio.run(looked())
+    assert (shown, focused) == (view, its)
+    assert TITLES[view] in text.splitlines()[0]
+
+
+@pytest.mark.parametrize("view", TITLES)
+def test_the_line_at_the_bottom_has_the_keys_of_its_view(view):
+    hints = keys.hints(78, view)
+    assert {"? help", "/ filter", "1-6 views", "q quit"} <= set(hints.split("  "))
+    assert ("e explain" in hints) == (view in ("flows", "conversations", "drops"))
+    assert ("s sort" in hints) == (view in ("top", "services"))
+    assert len(hints) <= 78
+
+
+def test_a_view_that_is_opened_while_the_picture_is_held_is_filled():
+    assert "NETFILTER_DROP" in look(small(), "space", "3", then=screen)
 
 
 MOVES = [(("k",), 7), (("k", "k", "j"), 7), (("g", "g"), 0), (("home", "j"), 1), (("pageup",), 0), (("home", "G"), 8),
@@ -128,6 +155,30 @@ def test_a_link_of_the_browser_opens_its_view():
 def test_letters_that_are_typed_are_no_keys():
     app = look(small(), "slash", "q", "3", "t")
     assert app.shown == "flows"
+
+
+NAMED = {"/": "slash", "=": "equals_sign", "\r": "enter", "\x1b": "escape"}
+TYPED_AHEAD = [
+    ((*"/verdict=DROPPED", "\r"), "verdict=DROPPED", "flows", 2),
+    ((*"/", "\x1b", *"gd"), "", "drops", 0),
+    ((*"/", "\r", *"gn"), "", "dns", 0),
+    ((*"3", "\r", *"gg"), "from-namespace=shop", "flows", 0),
+]
+
+
+@pytest.mark.parametrize(("typed", "chips", "view", "line"), TYPED_AHEAD)
+def test_keys_that_are_read_all_at_once_mean_what_they_do_one_by_one(typed, chips, view, line):
+    async def looked():
+        async with looking(small()) as (app, pilot):
+            await press(app, pilot, "3", "1")
+            for character in typed:
+                app.post_message(events.Key(NAMED.get(character, character), character))
+            await press(app, pilot)
+            return app.session.question.chips, app.shown, app.view.chosen
+
+    found = asyncio.run(looked())
+    assert found[0].startswith(chips)
+    assert found[1:] == (view, line)
 
 
 @pytest.mark.parametrize("size", [(20, 8), (40, 10), (80, 24), (300, 60)])

@@ -46,17 +46,19 @@ class Terminal:
             raise AssertionError(f"{error} in\n{self.screen()}") from error
 
     def answers(self):
-        """Wait until it takes keys: what is typed while a terminal is still asked what it can do may be lost."""
-        for _ in range(6):
-            self.keys("?")
+        """Wait until it takes keys. What is pressed means the same when it comes twice: a first one may be late."""
+        for key, view in (("4", "▸ Services"), ("1", "▸ Flows")):
+            self.has_after(key, view)
+
+    def has_after(self, key, text):
+        """Press it until it has."""
+        for _ in range(12):
+            self.keys(key)
             try:
-                wait_for(lambda: "Everywhere" in self.screen(), "the page of keys", 5)
+                return wait_for(lambda: text in self.screen(), f"{text} after {key}", 10)
             except AssertionError:
                 continue
-            self.keys("q")
-            wait_for(lambda: "Everywhere" not in self.screen(), "the page to be closed", 30)
-            return
-        raise AssertionError(f"takes no keys:\n{self.screen()}")
+        raise AssertionError(f"no {text} after {key}:\n{self.screen()}")
 
     def keys(self, *keys):
         for key in keys:

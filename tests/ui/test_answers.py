@@ -164,22 +164,3 @@ def test_without_a_server_there_are_answers_too(tmp_path: Path) -> None:
         status = got(browser, "status")
         assert (status["feed"]["phase"], status["nodes"], status["feed"]["oldest_ms"]) == ("waiting", [], None)
         assert got(browser, "drops")["groups"] == []
-        found = got(browser, "diagnose")
-        assert (found["cause"], found["remedy"]) == ("not-connected", None)
-        assert "there is no socket" in found["sentence"]
-
-
-def test_the_first_true_cause_and_its_remedy(browser: Browser, tmp_path: Path) -> None:
-    assert got(browser, "diagnose", since="1h")["cause"] == ""
-    excluded = got(browser, "diagnose", since="1h", namespace="shopp")
-    assert excluded["cause"] == "all-excluded"
-    assert "the nearest name is shop" in excluded["sentence"]
-    assert excluded["remedy"] == {"label": "take shop", "query": "namespace=shop"}
-    port = got(browser, "diagnose", **{"since": "1h", "to-port": "9", "verdict": "DROPPED"})
-    assert port["remedy"] == {"label": "remove to-port=9", "query": "verdict=DROPPED"}
-    assert got(browser, "diagnose", since="1h", **{"v.abnormal": "1"})["cause"] == "hidden-by-view"
-    early = {"since": "2020-01-01T00:00:00Z", "until": "2020-01-01T00:01:00Z"}
-    assert got(browser, "diagnose", **early)["cause"] == "outside-retention"
-    with looking(Ring(), tmp_path) as empty:
-        wait_for(lambda: empty.feed.state.phase == "following", "the server")
-        assert got(empty, "diagnose")["cause"] == "no-events"

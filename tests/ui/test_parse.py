@@ -1,5 +1,7 @@
 """What is typed or pasted: chips, commands, URLs, guesses."""
 
+from shlex import quote
+
 import pytest
 from hypothesis import given
 
@@ -8,14 +10,18 @@ from rubin.store.ring import Ring
 from rubin.ui.answers.parse import of_query, parsed
 from rubin.words.terms import command_of, query_of
 from tests.asked import shop
-from tests.words.test_terms import some_terms
+from tests.words.test_terms import joined, some_terms
 
 CHIPS = [
     ("to-port=443 not verdict=DROPPED", "to-port=443&not.verdict=DROPPED"),
     ("  to-port=443   to-port=80 ", "to-port=443&to-port=80"),
     ("not.to-port=53", "not.to-port=53"),
+    ("to-port=443,8443 not namespace=shop,blog", "to-port=443&to-port=8443&not.namespace=shop&not.namespace=blog"),
+    ("rubin observe --not --to-port 443,8443", "not.to-port=443&not.to-port=8443"),
+    ("/flows?to-port=443%2C8443", "to-port=443&to-port=8443"),
     ("encrypted", "encrypted=1"),
     ("not encrypted=1", "not.encrypted=1"),
+    ("'http-path=a&b'", "http-path=a%26b"),
     ("from-label='app=cart,tier in (a,b)'", "from-label=app%3Dcart,tier%20in%20%28a,b%29"),
     ("hubble observe --to-port 443 -f --not --verdict DROPPED", "to-port=443&not.verdict=DROPPED"),
     ("$ rubin observe flows -n shop --last 20 -o json", "namespace=shop"),
@@ -75,10 +81,18 @@ def test_chips_commands_and_urls_say_the_same(asked) -> None:
     assert parsed(found["command"], Ring())["chips"] == found["chips"]
 
 
+@given(some_terms())
+def test_chips_may_list_their_values(asked) -> None:
+    text = " ".join(("not " if one.negated else "") + quote(one.chip.removeprefix("not ")) for one in joined(asked))
+    assert parsed(text, Ring())["query"] == of_query(query_of(asked))["query"]
+
+
 WRONG = [
     ("to-prt=443", "filter 'to-prt' does not exist"),
     ("to-port=x", "x"),
     ("to-port=", "to-port needs a value"),
+    ("to-port=443,", "--to-port cannot be '443,'"),
+    ("to-port=443,x", "x"),
     ("encrypted=maybe", "encrypted takes no value"),
     ("not", "a 'not' has nothing behind it"),
     ("from-label='app", "a quotation mark is missing"),

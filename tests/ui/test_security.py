@@ -7,7 +7,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from rubin.store.ring import Ring
 from rubin.ui.pages import Pages
-from rubin.ui.security import COOKIE, is_loopback
+from rubin.ui.security import COOKIE, HEALTH, is_loopback
 from tests.flows import generate
 from tests.ui.tabs import Browser, looking, page
 
@@ -83,6 +83,18 @@ def test_without_the_token_nothing_with_it_a_session(guarded: Browser) -> None:
     with page(guarded, **session) as tab:
         tab.sub(1, "stats")
         assert tab.take()[0]["sub"] == 1
+
+
+def test_who_asks_whether_it_lives_needs_no_token_and_learns_no_more(guarded: Browser) -> None:
+    answer = guarded.client.get(HEALTH)
+    assert (answer.status_code, answer.text) == (200, "ok\n")
+
+
+def test_a_browser_without_the_token_sees_a_page(guarded: Browser) -> None:
+    answer = guarded.client.get("/flows?token=wrong", headers={"accept": "text/html,*/*;q=0.8"})
+    assert answer.status_code == 401
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "The session is not known" in answer.text
 
 
 def test_the_way_after_the_token_leads_nowhere_else(guarded: Browser) -> None:

@@ -1,5 +1,7 @@
 """Column frames: the same batch on the other side, or one clear error."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,10 +12,9 @@ from rubin.model.batch import FlowBatch, Lost, empty
 from rubin.model.columns import COLUMNS
 from rubin.model.enums import LostSource
 from rubin.model.exchanges import expanded
-from rubin.model.messages import DNS, Message
+from rubin.model.messages import DNS, NUMBERS, ROW, Message, Messages
 from rubin.model.tables import Contents, Tables
-from rubin.wire import frames
-from rubin.wire.tablerows import from_lists, to_list
+from rubin.wire import frames, messagerows
 from tests.flows import generate
 from tests.wire.made import batches, words
 
@@ -75,8 +76,45 @@ def test_a_message_that_many_rows_name_travels_once() -> None:
 
 
 def test_a_protocol_of_a_newer_server_is_not_known() -> None:
-    (message,) = from_lists("messages", [[2, "gopher", *to_list(Message())[2:]]])
-    assert message == Message(2)
+    told = Messages()
+    codes = told.codes([Message(2, "http", "GET")])
+    body = messagerows.pack(told, codes).replace(b'"http"', b'"gone"')
+    (code,) = messagerows.unpack(again := Messages(), memoryview(body), 1)
+    assert again[int(code)] == Message(2, method="GET")
+
+
+SENSELESS: dict[str, Callable[[bytes], bytes]] = {
+    "a row too few": lambda body: body[:-1],
+    "a type that is none": lambda body: body[: -ROW.itemsize] + _changed("type", 9),
+    "neither failed nor not": lambda body: body[: -ROW.itemsize] + _changed("failed", 2),
+    "a text beyond the texts": lambda body: body[: -ROW.itemsize] + _changed("method", 9),
+    "a protocol beyond the protocols": lambda body: body[: -ROW.itemsize] + _changed("protocol", 200),
+    "texts that are numbers": lambda body: body.replace(b'"GET"', b"12345"),
+}
+
+
+def _changed(name: str, value: int) -> bytes:
+    row = np.zeros(1, ROW)
+    row[name] = value
+    return row.tobytes()
+
+
+@pytest.mark.parametrize("change", SENSELESS.values(), ids=SENSELESS)
+def test_messages_that_make_no_sense_are_refused(change: Callable[[bytes], bytes]) -> None:
+    told = Messages()
+    body = messagerows.pack(told, told.codes([Message(2, "http", "GET")]))
+    assert len(messagerows.unpack(Messages(), memoryview(body), 1)) == 1
+    with pytest.raises((ValueError, TypeError, LookupError)):
+        messagerows.unpack(Messages(), memoryview(change(body)), 1)
+
+
+def test_an_answer_of_the_dns_in_another_protocol_is_refused() -> None:
+    told = Messages()
+    body = messagerows.pack(told, told.codes([Message(2, "dns", dns=DNS("x."))]))
+    number = NUMBERS["dns"].to_bytes(1, "little")
+    changed = body[: -ROW.itemsize] + body[-ROW.itemsize :].replace(number, NUMBERS["http"].to_bytes(1, "little"), 1)
+    with pytest.raises(ValueError, match="DNS"):
+        messagerows.unpack(Messages(), memoryview(changed), 1)
 
 
 def decode_or_refuse(frame: bytes) -> None:
@@ -121,8 +159,8 @@ def test_no_bytes_at_all_do_harm(noise: bytes) -> None:
 
 
 def test_another_version_is_refused_by_name() -> None:
-    with pytest.raises(RubinError, match="version 4 is not 3"):
-        frames.decode(FRAME[:8] + b"\4" + FRAME[9:])
+    with pytest.raises(RubinError, match="version 5 is not 4"):
+        frames.decode(FRAME[:8] + b"\5" + FRAME[9:])
 
 
 def test_counts_that_cannot_be_true_take_no_memory() -> None:

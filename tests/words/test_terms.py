@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rubin.errors import UsageError
 from rubin.model.fields import FIELDS
 from rubin.words import terms
+from rubin.words.filter_flags import filter_flags, values_of
 from rubin.words.flags import Flag
 from rubin.words.terms import Asked, Term, asked_by_command, asked_by_query, canonical, command_of, query_of, words_of
 
@@ -67,6 +68,44 @@ def test_a_command_line_gives_back_the_terms(asked):
     assert shlex.split(command_of(asked)) == ["rubin", "observe", *words_of(asked)]
 
 
+WHOLE = {"label", "node-label", "tcp-flags", "http-path", "http-url", "http-header", "dns-query", "cel-expression",
+         "process", "cgroup"}  # fmt: skip
+"""A comma in these is theirs: between labels and TCP flags it says "and", in the others it is a letter."""
+
+
+def joined(asked):
+    """The same, with the values of a name that may be listed in one term."""
+    values: dict[tuple[str, bool], list[str]] = {}
+    for one in asked:
+        values.setdefault((one.name, one.negated), []).append(one.value)
+    for (name, negated), texts in values.items():
+        listed = texts[0] and _field(name).flag not in WHOLE
+        yield from (Term(name, text, negated) for text in ([",".join(texts)] if listed else texts))
+
+
+def _field(name):
+    return next(field for field in FIELDS for flag in field.flags() if flag.name == name)
+
+
+@given(some_terms())
+def test_values_between_commas_are_terms_of_their_own(asked):
+    once, lists = canonical(asked), list(joined(asked))
+    for found in (
+        asked_by_query(query_of(lists)),
+        asked_by_query(query_of(lists).replace(",", "%2C")),
+        asked_by_command(command_of(lists)),
+    ):
+        assert canonical(found.terms) == once
+    assert asked_by_query(query_of(once)) == Asked(once)
+
+
+def test_every_filter_has_a_place_among_those_that_take_a_list_or_do_not():
+    flags = {flag.name: flag for flag in filter_flags()}
+    for field in FIELDS:
+        if field.metavar:
+            assert (len(values_of(flags[field.flag], "x,y")) == 1) is (field.flag in WHOLE), field.flag
+
+
 @given(some_terms())
 def test_what_asks_the_same_is_written_the_same(asked):
     once = canonical(asked)
@@ -85,6 +124,9 @@ def test_what_asks_the_same_is_written_the_same(asked):
         ("not.to-port=53&encrypted=1", ["not to-port=53", "encrypted"]),
         ("from-label=app%3Dcart%2Ctier%3Dweb", ["from-label=app=cart,tier=web"]),
         ("namespace=shop&not.reply", ["namespace=shop", "not reply"]),
+        ("to-port=443,8443", ["to-port=443", "to-port=8443"]),
+        ("not.namespace=shop,blog", ["not namespace=shop", "not namespace=blog"]),
+        ("label=app=cart,tier=web&tcp-flags=SYN,ACK", ["label=app=cart,tier=web", "tcp-flags=SYN,ACK"]),
     ],
 )
 def test_a_url_in_chips(query, chips):
@@ -102,7 +144,20 @@ def test_what_is_no_filter_is_kept():
     )
 
 
-@pytest.mark.parametrize("query", ["to-port=x", "from-pod=a&pod=b", "verdict=GONE", "http-path=(", "not.to-ip=1.2.3"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "to-port=x",
+        "from-pod=a&pod=b",
+        "verdict=GONE",
+        "http-path=(",
+        "not.to-ip=1.2.3",
+        "to-port=443,",
+        "namespace=,shop",
+        "pod=a,,b",
+        "verdict=DROPPED,GONE",
+    ],
+)
 def test_a_query_that_makes_no_sense(query):
     with pytest.raises(UsageError):
         asked_by_query(query)
@@ -119,3 +174,5 @@ def test_a_command_that_makes_no_sense(line):
 def test_a_filter_that_is_none():
     with pytest.raises(UsageError, match="filter 'to-prt' does not exist"):
         terms.filters([Term("to-prt", "1")])
+    with pytest.raises(UsageError, match="cannot be '443,80' in one term"):
+        terms.filters([Term("to-port", "443,80")])

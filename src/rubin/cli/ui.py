@@ -9,6 +9,7 @@ from rubin.cli.settings import GLOBAL, SERVER
 from rubin.words.flags import Flag
 
 _LISTEN = "127.0.0.1:12000"
+_TOKEN = "File with the token that lets in, at least 16 letters; without it one is made where others may connect."
 _TEXT = """Map, flows, drops, services and DNS of a server, in the browser: a Rubin agent, or any server that speaks
 Hubble's API. Nothing leaves this machine; where others may connect, the link that is printed carries a token."""
 
@@ -24,30 +25,37 @@ def _flags() -> tuple[Flag, ...]:
     return (
         Flag("listen", where, default=_LISTEN, metavar="HOST:PORT"),
         Flag("open", "Open the page in the browser of this machine.", "yes", False),
+        Flag("token-file", _TOKEN, default="", metavar="PATH", is_setting=True),
         Flag("capacity", held, "number", 1_000_000, metavar="N"),
     )
 
 
 def run(arguments: Arguments) -> int:
     """Serve until Ctrl-C, which is a good end."""
+    from urllib.parse import urlencode
+
     from rubin.cli.server import client_settings
     from rubin.errors import UsageError
     from rubin.ui.app import application
     from rubin.ui.feed import Feed
     from rubin.ui.pages import Pages
-    from rubin.ui.security import new_token
+    from rubin.ui.security import new_token, token_of
     from rubin.ui.server import address, is_local, listener, serve
 
     if arguments["capacity"] < 1_000:
         raise UsageError(f"--capacity cannot be {arguments['capacity']}", "1000 at least")
     settings = client_settings(arguments)
-    token = "" if is_local(arguments["listen"]) else new_token()
+    path = arguments["token-file"]
+    token = token_of(path) if path else "" if is_local(arguments["listen"]) else new_token()
     feed, pages = Feed(settings, arguments["capacity"]), Pages()
     on = listener(arguments["listen"])
-    link = f"http://{_reached(address(on))}/" + (f"?token={token}" if token else "")
+    link = page = f"http://{_reached(address(on))}/"
+    if token:
+        link += f"?{urlencode({'token': token})}"
+        page += f"?token=, and behind it what {path} holds," if path else f"?token={token}"  # logs are read by many
 
     def started() -> None:
-        _say(f"rubin ui: {link} shows what {feed.state.target} sees; Ctrl-C ends it")
+        _say(f"rubin ui: {page} shows what {feed.state.target} sees; Ctrl-C ends it")
         if not pages.is_built:
             _say("rubin ui: the pages are not built, only /api/v1/ answers; ./dev run builds them")
         if arguments["open"]:

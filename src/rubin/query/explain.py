@@ -7,6 +7,7 @@ from rubin.errors import UsageError
 from rubin.query.explaining import listener, past, resolving, sockets, steps, tcp, verdict
 from rubin.query.explaining.asked import by_pair, by_uuid
 from rubin.query.explaining.case import case_of
+from rubin.query.explaining.held import Held
 from rubin.query.explaining.history import History
 from rubin.query.explaining.talk import uuid_of
 from rubin.store.ring import Ring
@@ -24,20 +25,21 @@ def explain(ring: Ring, flow: str = "", source: str = "", destination: str = "")
     """
     if bool(flow) == bool(source or destination):
         raise UsageError("what is to be explained is not said", "the UUID of a flow, or a source and a destination")
-    meant = by_uuid(ring, flow) if flow else by_pair(ring, source, destination)
+    held = Held(ring)
+    meant = by_uuid(held, flow) if flow else by_pair(held, source, destination)
     if meant.row is None:
         return _answer("unknown", "", 0, [("Verdict", meant.lines)])
-    case = case_of(ring, meant.row)
+    case = case_of(held, meant.row)
     if not flow:
         case.flow = case.fate  # what decided is what is asked for
     if not case.flow["ip_version"][0]:
         return _answer(case.kind, uuid_of(case.flow), case.time_ns, [("Verdict", verdict.frame(case))])
-    history = History(ring, case)
+    history = History(held, case)
     sections: list[tuple[str, Iterable[str]]] = [
         ("Verdict", verdict.lines(case)),
         ("Whose socket", sockets.lines(case, history)),
         ("TCP", tcp.lines(case) if case.is_tcp else ()),
-        ("DNS before it", resolving.lines(ring, case, history)),
+        ("DNS before it", resolving.lines(held, case, history)),
         ("Listener", listener.lines(case, history)),
         ("Since when", past.since(case, history)),
         ("Affected", past.affected(case, history)),

@@ -8,12 +8,14 @@ import numpy as np
 from rubin.model import addresses
 from rubin.model.batch import Array, FlowBatch
 from rubin.model.codes import U64, mix
-from rubin.model.messages import MessageType
+from rubin.model.messages import DNS, NUMBERS, Messages, MessageType
 from rubin.model.table import Table
 from rubin.model.tables import Endpoint, Process
 from rubin.model.texts import Texts
+from rubin.query.failing import fails, matched
 from rubin.query.said import Mask, at_server, connections
 from rubin.query.targets import moved, targets
+from rubin.words.rcodes import rcode
 
 SEEN = np.dtype(
     [
@@ -35,7 +37,7 @@ SEEN = np.dtype(
     ]
 )
 NO_ANSWER = "no answer"
-_SAME = ("latency_ns", "request_bytes", "response_bytes", "protocol", "type", "failed")
+_SAME = ("latency_ns", "request_bytes", "response_bytes", "protocol", "type")
 _TYPES = (MessageType.REQUEST, MessageType.RESPONSE, MessageType.EXCHANGE)
 _Named = Callable[[Endpoint, int, int, int], str]
 
@@ -59,6 +61,7 @@ class Gathered:
         seen = np.zeros(len(rows), SEEN)
         for name in _SAME:
             seen[name] = rows[name]
+        seen["failed"] = failed = fails(rows, messages)
         seen["connection"], seen["inbound"] = connections(batch), at_server(batch)
         if self._by in ("endpoint", "service", "client"):
             named = _service if self._by == "service" else _server
@@ -68,7 +71,7 @@ class Gathered:
         if self._by == "endpoint":
             seen["method"] = moved(rows["method"], messages.texts, self.texts)
             seen["target"] = targets(rows, messages.texts, self.texts)
-        seen["error"] = self._errors(rows, messages.texts)
+        seen["error"] = self._errors(rows, failed, messages)
         self._owners(seen, batch)
         self._parts.append(seen)
 
@@ -85,15 +88,15 @@ class Gathered:
         columns = (end[f"{side}_{part}"].tolist() for part in ("high", "low", "port"))
         return self.texts.codes_of(map(named, end.rows(f"{side}_endpoint"), *columns))[where]
 
-    def _errors(self, rows: Array, texts: Texts) -> Array:
+    def _errors(self, rows: Array, failed: Mask, messages: Messages) -> Array:
         """(n,) codes of how they failed: the protocol's word, else its number; 0: they did not."""
         found = np.where(rows["type"] == MessageType.REQUEST, self.texts.code(NO_ANSWER), np.uint32(0))
-        worded = np.flatnonzero((rows["failed"] == 1) & (rows["error"] > 0))
-        found[worded] = moved(rows["error"][worded], texts, self.texts)
-        numbered = np.flatnonzero((rows["failed"] == 1) & (rows["error"] == 0))
-        status, where = np.unique(rows["status"][numbered], return_inverse=True)
-        words = (f"{number}" if number else "" for number in status.tolist())
-        found[numbered] = self.texts.codes_of(words)[where]
+        worded = np.flatnonzero(failed & (rows["error"] > 0))
+        found[worded] = moved(rows["error"][worded], messages.texts, self.texts)
+        numbered = rows[at := np.flatnonzero(failed & (rows["error"] == 0))]
+        keys = mix(numbered["protocol"], numbered["status"], np.where(numbered["status"], 0, numbered["dns"]))
+        _, first, where = np.unique(keys, return_index=True, return_inverse=True)
+        found[at] = self.texts.codes_of(_number(row, messages) for row in numbered[first])[where]
         return found
 
     def _owners(self, seen: Array, batch: FlowBatch) -> None:
@@ -104,6 +107,14 @@ class Gathered:
         if self._by == "process":
             programs = (replace(one, pid=0, netns=0, netns_cookie=0) for one in processes)
             seen["program"] = self.processes.codes(programs)[where]
+
+
+def _number(row: np.void, messages: Messages) -> str:
+    """What an error without a word is called: its number, or what the DNS calls that; "" where it has none."""
+    if row["protocol"] == NUMBERS["dns"]:
+        dns: DNS = messages.dns[int(row["dns"])]
+        return rcode(int(row["status"]) or dns.rcode)
+    return str(row["status"]) if row["status"] else ""
 
 
 def _server(endpoint: Endpoint, high: int, low: int, port: int) -> str:
@@ -125,21 +136,11 @@ def _client(endpoint: Endpoint, high: int, low: int, _port: int) -> str:
 
 
 def answered_late(seen: Array) -> Mask:
-    """(n,) bool: requests without an answer, whose answer came after all, in a row of its own.
-
-    Of the like requests of a connection the oldest are, as many as there are such answers.
-    """
+    """(n,) bool: requests without an answer, whose answer came after all, in a row of its own."""
     found = np.zeros(len(seen), np.bool_)
     waiting = np.flatnonzero(seen["type"] == MessageType.REQUEST)
     answers = seen[seen["type"] == MessageType.RESPONSE]
-    if not len(waiting) or not len(answers):
-        return found
-    like = _alike(seen[waiting])
-    order = np.argsort(like, kind="stable")
-    ordered, alone = like[order], np.sort(_alike(answers))
-    rank = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)
-    count = np.searchsorted(alone, ordered, "right") - np.searchsorted(alone, ordered)
-    found[waiting[order[rank < count]]] = True
+    found[waiting[matched(_alike(seen[waiting]), _alike(answers))]] = True
     return found
 
 

@@ -16,6 +16,7 @@ from rubin.model.enums import Verdict
 from rubin.model.exchanges import added
 from rubin.model.filter import Filters
 from rubin.model.messages import NUMBERS, MessageType
+from rubin.query.failing import Waiting, fails
 from rubin.query.pairs import Pairs
 from rubin.store.ring import Ring
 
@@ -67,6 +68,7 @@ class Picture:
         self._slots: list[int] = []  # in order, each with its parts
         self._parts: list[list[_Part]] = []
         self._ended_slot = 0
+        self._waiting = Waiting()
         self._sums: F64 = np.zeros((64, len(SUMS)))
         self._latencies: F64 = np.zeros((64, BINS))
 
@@ -81,7 +83,7 @@ class Picture:
         edge, once = self.pairs.seen(batch)
         self._room(len(self.pairs.edges))
         if self.window_ns is None:
-            self._add(self._part(batch, edge, once))
+            self._add(self._part(batch, edge, once, 0))
             return
         slot = batch["time_ns"] // self.slot_ns
         first, last = int(slot.min()), int(slot.max())
@@ -89,7 +91,7 @@ class Picture:
             if at <= self._ended_slot:
                 continue  # it came too late to be shown
             rows = slice(None) if first == last else np.flatnonzero(slot == at)
-            part = self._part(batch.take(rows).without_lost(), edge[rows], once[rows])
+            part = self._part(batch.take(rows).without_lost(), edge[rows], once[rows], at)
             self._add(part)
             self._keep(at, part)
 
@@ -100,9 +102,11 @@ class Picture:
         seconds = (held_ns if self.window_ns is None else min(self.window_ns, held_ns)) / 1e9
         sums = self._sums[: len(self.pairs.edges)]
         edges = np.flatnonzero(sums[:, PLACE["flows"]] + sums[:, PLACE["dropped"]])
-        return Window(edges, sums[edges], self._latencies[edges], seconds)
+        found = sums[edges]
+        found[:, PLACE["failed"]] += self._waiting.failed(now_ns, len(sums))[edges]
+        return Window(edges, found, self._latencies[edges], seconds)
 
-    def _part(self, batch: FlowBatch, edge: I64, once: Mask) -> _Part:
+    def _part(self, batch: FlowBatch, edge: I64, once: Mask, slot: int) -> _Part:
         """The sums of the rows of one slot."""
         edges, where = np.unique(edge, return_inverse=True)
         sums = np.zeros((len(edges), len(SUMS)))
@@ -123,18 +127,20 @@ class Picture:
         said = np.flatnonzero((batch["message"] != 0) & once)
         cells, counts = np.empty(0, np.int64), np.empty(0)
         if len(said):
-            told = batch.tables.messages.rows(batch["message"][said])
-            cells, counts = self._said(sums, told, where[said], edges)
+            messages = batch.tables.messages
+            told = messages.rows(batch["message"][said])
+            cells, counts = self._said(sums, told, fails(told, messages), where[said], edges)
+            self._waiting.take(batch, said, told, edge[said], slot)
         return _Part(edges, sums, cells, counts)
 
-    def _said(self, sums: F64, told: Array, where: I64, edges: I64) -> tuple[I64, F64]:
+    def _said(self, sums: F64, told: Array, failed: Mask, where: I64, edges: I64) -> tuple[I64, F64]:
         """Puts in what requests and answers say; the cells of their latencies, each once, and how many are in each."""
         kind = told["type"]
         answers = (kind == MessageType.EXCHANGE) | (kind == MessageType.RESPONSE)
         secured = (told["secured"] == 1) | (told["protocol"] == NUMBERS["tls"])
         for name, weights in (
             ("requests", (kind == MessageType.EXCHANGE) | (kind == MessageType.REQUEST)),
-            ("failed", answers & (told["failed"] == 1)),
+            ("failed", answers & failed),
             ("encrypted", secured),
             ("plain", ~secured),
         ):
@@ -167,6 +173,7 @@ class Picture:
             self._slots.pop(0)
             for part in self._parts.pop(0):
                 self._add(part, -1)
+        self._waiting.forget(self._ended_slot)
 
     def _room(self, edges: int) -> None:
         while edges > len(self._sums):
@@ -180,6 +187,7 @@ class Picture:
         moved[kept] = np.arange(len(kept))
         for parts in self._parts:
             parts[:] = [_moved(part, moved) for part in parts]
+        self._waiting.renumber(moved)
         self.pairs.keep(kept)
         self._sums, self._latencies = self._sums[kept], self._latencies[kept]
         if not len(kept):

@@ -71,8 +71,15 @@ class End:
 
 def sound(terms: Iterable[Term]) -> tuple[Term, ...]:
     """Those that filters take, alone and together: a name from the network may be none that can be asked for."""
+    asked = tuple(terms)
+    try:
+        filters(asked)
+    except UsageError:
+        pass
+    else:
+        return asked
     kept: list[Term] = []
-    for term in terms:
+    for term in asked:
         try:
             filters([*kept, term])
         except UsageError:

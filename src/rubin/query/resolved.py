@@ -13,7 +13,9 @@ from rubin.model.exchanges import added
 from rubin.model.filter import Filters
 from rubin.model.messages import DNS, NUMBERS, Messages, MessageType
 from rubin.model.table import Table
-from rubin.query.drops import end, named
+from rubin.query.dropped import end
+from rubin.query.drops import named
+from rubin.query.failing import is_young
 from rubin.query.gathered import SEEN, answered_late, seen_twice
 from rubin.query.pairs import columns_of, goes_back
 from rubin.query.picture import chosen
@@ -36,7 +38,7 @@ _NEEDED = ("time_ns", "message", "is_reply", "trace_point", "traffic_direction",
 
 def resolved(ring: Ring, filters: Filters | None, since_ns: int, until_ns: int) -> Answer:
     """`rows`, a name each, those asked for most first; both times belong to the range. A question that was seen at both
-    ends counts once. `p50_ns` and `p99_ns` 0: no latency is known.
+    ends counts once; one that may still be answered does not count yet. `p50_ns` and `p99_ns` 0: no latency is known.
     """
     asked = _Asked()
     for view in ring.scan(since_ns=since_ns, until_ns=until_ns):
@@ -44,6 +46,7 @@ def resolved(ring: Ring, filters: Filters | None, since_ns: int, until_ns: int) 
         if len(said):
             batch = chosen(view.take(said).without_lost(), filters, since_ns, until_ns)
             batch = batch.take(~added(batch))
+            batch = batch.take(~is_young(batch, batch.tables.messages.rows(batch["message"]), until_ns))
             asked.add(FlowBatch({name: batch[name] for name in _NEEDED}, batch.tables))
     connected = _connected(ring, asked.addresses, since_ns, until_ns)
     return {"rows": asked.rows(connected, max(1.0, (until_ns - since_ns) / 1e9)), "count": asked.count}

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rubin.model.batch import Array, FlowBatch
 from rubin.model.codes import U64, mix
-from rubin.model.exchanges import SIDES
+from rubin.model.exchanges import SIDES, added
 from rubin.model.filter import Filters
 from rubin.model.messages import Messages, MessageType
 from rubin.model.points import at_socket
@@ -32,7 +32,9 @@ _NEEDED = (
 def said(
     ring: Ring, since_ns: int | None = None, until_ns: int | None = None, filters: Filters | None = None
 ) -> Iterator[FlowBatch]:
-    """Batches of them, oldest first, with the names that are known by now; losses stay. Both times are in the range."""
+    """Batches of them, oldest first, with the names that are known by now; losses stay. Both times are in the range.
+    Where the ring holds both rows of an exchange, that of the answer stands for it.
+    """
     whole: dict[Tables, Tables] = {}
     for view in ring.scan(since_ns=since_ns, until_ns=until_ns, as_stored=True):
         chosen = view["message"] != 0
@@ -41,6 +43,9 @@ def said(
             chosen &= view["time_ns"] <= until_ns
         names = set(view.names()) if filters else _NEEDED
         rows = np.flatnonzero(chosen)
+        asks = rows[view["is_reply"][rows] != 1]
+        if len(asks):
+            rows = np.setdiff1d(rows, asks[added(view.take(asks).without_lost())], assume_unique=True)
         columns = {name: view[name][rows] for name in names if name in view}
         batch = as_asked(named(ring, FlowBatch(columns, view.tables, view.lost)))
         if filters and len(batch):

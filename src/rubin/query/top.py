@@ -9,6 +9,7 @@ from rubin.model.batch import Array
 from rubin.model.codes import mix
 from rubin.model.messages import PROTOCOLS, MessageType
 from rubin.model.tables import Process
+from rubin.query.failing import is_young
 from rubin.query.gathered import Gathered, answered_late, seen_twice
 from rubin.query.question import BY, MOST_ROWS, Question
 from rubin.query.said import said
@@ -30,12 +31,16 @@ def top(ring: Ring, question: Question, now_ns: int) -> Answer:
     An exchange that was seen at both ends counts once, as its server saw it: where a connection (its two addresses and
     ports) has exchanges from the server's socket, those of the same protocol from the client's are left out. Put
     together by process, each end counts for its own. A request that nobody answered is an error; its latency is not
-    known. Percentiles are exact: of n latencies in order that at place ⌈qn⌉.
+    known. One that may still be answered (`failing.is_young`) does not count yet. Percentiles are exact: of n latencies
+    in order that at place ⌈qn⌉.
     """
     question.check()
     gathered, lost, first_ns = Gathered(question.by), 0, _oldest(ring)
+    judged_ns = min(now_ns, question.until_ns or now_ns)
     for batch in said(ring, question.since_ns, question.until_ns, question.filters):
-        gathered.add(batch)
+        told = batch.tables.messages.rows(batch["message"])
+        young = is_young(batch, told, judged_ns)
+        gathered.add(batch.take(~young) if young.any() else batch)
         lost += sum(one.events for one in batch.lost if one.time_ns >= (question.since_ns or 0))
     seen = gathered.rows()
     if (late := answered_late(seen)).any():

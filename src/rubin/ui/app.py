@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -19,7 +19,7 @@ from rubin.query.explain import explain
 from rubin.query.resolved import resolved
 from rubin.query.trace import trace
 from rubin.ui.answers.flow import flow
-from rubin.ui.answers.lines import lines, selection
+from rubin.ui.answers.lines import asked_format, lines, selection
 from rubin.ui.answers.meta import meta
 from rubin.ui.answers.parse import of_query, parsed
 from rubin.ui.answers.services import services
@@ -29,7 +29,7 @@ from rubin.ui.diagnose import diagnose
 from rubin.ui.feed import Feed
 from rubin.ui.live import Hub
 from rubin.ui.pages import Pages
-from rubin.ui.security import Guard
+from rubin.ui.security import HEALTH, Guard
 from rubin.ui.tab import Tab
 
 Answer = dict[str, Any]
@@ -38,6 +38,7 @@ Question = Callable[[Desk, Request], Awaitable[Answer]]
 _LOG = logging.getLogger(__name__)
 _BAD_REQUEST, _BAD_GATEWAY, _FAILED = 400, 502, 500
 _MOST_TABS = 200
+_LINES = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8; header=present"}
 _TRY_LATER = 1013  # RFC 6455's registry: try again later
 
 
@@ -117,12 +118,10 @@ _QUESTIONS: dict[str, Question] = {
 
 
 async def _flows(request: Request) -> Response:
-    """JSON lines, as they come."""
+    """Lines, as they come."""
     desk: Desk = request.app.state.desk
-    chosen = selection(request.url.query, desk.now_ns())
-    return StreamingResponse(
-        lines(desk, chosen), media_type="application/x-ndjson", headers={"cache-control": "no-store"}
-    )
+    chosen, form = selection(request.url.query, desk.now_ns()), asked_format(request.url.query)
+    return StreamingResponse(lines(desk, chosen, form), media_type=_LINES[form], headers={"cache-control": "no-store"})
 
 
 def _answering(question: Question) -> Callable[[Request], Awaitable[Response]]:
@@ -150,10 +149,19 @@ async def _failed(request: Request, error: Exception) -> Response:
     return _json({"error": "the server has failed at this", "way_on": "its log says why"}, _FAILED)
 
 
+async def _healthy(_request: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
 async def _unknown(request: Request) -> Response:
     """No such question."""
     known = ", ".join(("flows", *_QUESTIONS))
     return _json({"error": f"there is no {request.url.path[:100]}", "way_on": f"/api/v1/ and one of {known}"}, 404)
+
+
+async def _not_so(request: Request, _error: Exception) -> Response:
+    """There is only reading."""
+    return _json({"error": f"{request.method} is not answered here", "way_on": f"GET {request.url.path[:100]}"}, 405)
 
 
 async def _live(websocket: WebSocket) -> None:
@@ -205,11 +213,12 @@ def application(feed: Feed, token: str = "", pages: Pages | None = None) -> Appl
             await following
 
     routes = [
+        Route(HEALTH, _healthy),
         Route("/api/v1/flows", _flows),
         *(Route(f"/api/v1/{name}", _answering(question)) for name, question in _QUESTIONS.items()),
         WebSocketRoute("/api/v1/live", _live),
         Route("/api/{rest:path}", _unknown),
         Route("/{rest:path}", (pages or Pages()).answer),
     ]
-    handlers: dict[Any, Any] = {RubinError: _refused, Exception: _failed}
+    handlers: dict[Any, Any] = {RubinError: _refused, 405: _not_so, Exception: _failed}
     return Application(Starlette(routes=routes, lifespan=life, exception_handlers=handlers), token)

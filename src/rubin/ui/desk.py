@@ -20,6 +20,7 @@ T = TypeVar("T")
 Parameters = Mapping[str, str]
 
 _MS_NS = 1_000_000
+_SOME = 100  # an example of a number
 _FIRST_MS = 100_000_000_000  # what is written as a number is ms since the epoch; no date that matters is below
 
 
@@ -86,5 +87,5 @@ def number_of(name: str, text: str, default: int, most: int) -> int:
     if not text:
         return default
     if not text.isdecimal() or not text.isascii():
-        raise UsageError(f"{name} '{text[:40]}' is no number", f"{name}={default}")
+        raise UsageError(f"{name} '{text[:40]}' is no number", f"{name}={default or _SOME}")
     return min(int(text[:12]), most)

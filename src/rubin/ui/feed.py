@@ -1,6 +1,7 @@
 """What a user interface knows: the flows of one Observer, followed for ever into a ring of its own."""
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
@@ -30,6 +31,9 @@ _MOST_GAPS = 100
 _WATCH_S = 5.0
 _CATCHING_UP_S = 3.0  # what comes until then may have been held for long
 _APART_NS = 5_000_000_000  # flows are under way for less
+_NOW_NS, _SILENCE_S = 1_000_000_000, 0.5
+_LATE_S, _LATE_NS = 3.0, 10_000_000_000  # all that came for so long was so much later than before: we are behind
+_SAME_S = 1.0  # a server that began so much later than the one before is another
 _FEW = 100
 _RATE_S = 5.0
 _MOST_COUNTS = 2_000
@@ -76,9 +80,13 @@ class Feed:
         self._tables = Tables()
         self._newest_ns = 0
         self._held: _Held | None = None
+        self._server_began_s, self._is_another = time.monotonic(), False
         self._began = time.monotonic()
         self._counts: deque[tuple[float, int]] = deque(maxlen=_MOST_COUNTS)
-        self._lead_ns, self._live_s = 0, 0.0  # by how much the newest flows are ahead of our clock, known from when on
+        self._lead_ns: int | None = None  # by how much the newest flows are ahead of our clock
+        self._live_s = 0.0  # from when on that can be known
+        self._late_since_s = math.inf
+        self._trouble = ""
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -93,6 +101,7 @@ class Feed:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise asyncio.CancelledError  # hanging up has failed, and its error has taken the place of this one
             wait_s = _FIRST_WAIT_S if self.flows > before else min(2 * wait_s, _LAST_WAIT_S)
+            self._trouble = trouble.sentence
             self._enter("waiting", trouble.sentence, trouble.way_on)
             await asyncio.sleep(wait_s)
             self._enter("connecting", trouble.sentence, trouble.way_on)
@@ -104,7 +113,8 @@ class Feed:
 
     def now_ns(self) -> int:
         """The server's time, by its flows: ours, unless the two clocks are apart."""
-        return time.time_ns() + (self._lead_ns if abs(self._lead_ns) > _APART_NS else 0)
+        lead_ns = self._lead_ns or 0
+        return time.time_ns() + (lead_ns if abs(lead_ns) > _APART_NS else 0)
 
     def oldest_ns(self) -> int:
         """The time of the oldest flow held; now where there is none."""
@@ -116,24 +126,46 @@ class Feed:
         """The latest time of a flow that has come; 0: none has."""
         return self._newest_ns
 
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether what comes now was there before us: nothing has come yet of this very time, nor has it ended."""
+        if self.state.phase == "waiting" or self._newest_ns > self.now_ns() - _NOW_NS:
+            return False
+        last_s = self._counts[-1][0] if self._counts else self._began
+        return time.monotonic() - last_s < _SILENCE_S
+
     def per_second(self) -> float:
         """How many flows come, over the last seconds."""
         now = time.monotonic()
         recent = [(at, count) for at, count in self._counts if at > now - _RATE_S]
         return round(sum(count for _, count in recent) / min(_RATE_S, max(1.0, now - self._began)), 1)
 
+    def gaps_after(self, told: Gap | None) -> list[Gap]:
+        """Those that came later; all where nothing was told, or what was is long gone."""
+        new: list[Gap] = []
+        for gap in reversed(self.gaps):
+            if gap is told:
+                break
+            new.insert(0, gap)
+        return new
+
     async def _follow(self) -> None:
         """Until the server ends it. Raises RubinError."""
         async with Client(self.settings) as client:
-            self.state.server_version = (await client.status()).version
+            status = await client.status()
+            self.state.server_version = status.version
+            began_s = time.monotonic() - status.uptime_ns / 1e9
+            self._is_another = status.uptime_ns > 0 and began_s > self._server_began_s + _SAME_S
+            self._server_began_s = began_s
             self.state.is_ours = bool(await client.agent_status())
             request = GetFlowsRequest(number=self._backlog, follow=True)
             if self._newest_ns:
-                since_ns = self._newest_ns - _OVERLAP_NS
+                since_ns = min(self._newest_ns, self.now_ns()) - _OVERLAP_NS  # the clock may have been set back
                 self._held = _Held(self.ring, since_ns, self._newest_ns)
                 request.since.FromNanoseconds(max(0, since_ns))
             self._enter("following")
-            self._lead_ns, self._live_s = 0, time.monotonic() + _CATCHING_UP_S
+            self._lead_ns, self._live_s = None, time.monotonic() + _CATCHING_UP_S
+            self._late_since_s = math.inf
             await _first_to_end(self._read(client, request), _watch(client))
 
     async def _read(self, client: Client, request: GetFlowsRequest) -> None:
@@ -148,14 +180,24 @@ class Feed:
         # Each answer of a server comes with tables of its own, and each change of tables is a segment of the ring.
         batch = adopt(batch, self._tables)
         if len(batch):
-            self._newest_ns = max(self._newest_ns, int(batch["time_ns"].max()))
-            if time.monotonic() > self._live_s:
-                lead_ns = int(batch["time_ns"].max()) - time.time_ns()
-                self._lead_ns = lead_ns if self._lead_ns == 0 else max(lead_ns, self._lead_ns)
+            latest_ns = int(batch["time_ns"].max())
+            self._newest_ns = max(self._newest_ns, latest_ns)
             self._counts.append((time.monotonic(), len(batch)))
         self.flows += len(batch)
         self.lost += sum(lost.events for lost in batch.lost)
         self.ring.append(batch)
+        if len(batch) and time.monotonic() > self._live_s:
+            self._measure(latest_ns)
+
+    def _measure(self, latest_ns: int) -> None:
+        """How late a batch is, against the others. Raises RubinError where all of them are late, for too long."""
+        now_s, lead_ns = time.monotonic(), latest_ns - time.time_ns()
+        self._lead_ns = lead_ns if self._lead_ns is None else max(lead_ns, self._lead_ns)
+        is_late = lead_ns < self._lead_ns - _LATE_NS
+        self._late_since_s = min(self._late_since_s, now_s) if is_late else math.inf
+        if now_s > self._late_since_s + _LATE_S:
+            self._newest_ns = latest_ns  # or their clock was set back: either way what is newest now is asked for
+            raise RubinError("flows came faster than they could be taken", "the newest are asked for")
 
     def _new(self, batch: FlowBatch) -> FlowBatch:
         """Without the flows that are held from before a break, and the break noted where it was not bridged."""
@@ -166,9 +208,9 @@ class Feed:
         times = batch["time_ns"]
         first_ns = int(times.min())
         if not held.is_bridged:
-            if not known.any() and first_ns > held.newest_ns:
-                why = self.state.sentence or f"{self.state.target} was away"
-                self.gaps.append(Gap(held.newest_ns, first_ns, why))
+            if not known.any() and (first_ns > held.newest_ns or self._is_another):
+                why = f"{self.state.target} has begun anew" if self._is_another else self._trouble
+                self.gaps.append(Gap(held.newest_ns, max(first_ns, held.newest_ns), why))
             held.is_bridged = True
         if first_ns > held.newest_ns + _OVERLAP_NS:
             self._held = None

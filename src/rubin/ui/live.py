@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from rubin.ui.views.view import Lens, View
 _LOG = logging.getLogger(__name__)
 _LINGER_S = 5.0  # a view that nobody looks at any more: who reloads a page finds it again
 _GAPS_S = 1.0
+_CATCHING_UP_S = 3.0
 
 Take = Callable[[Body], None]
 _VIEWS: dict[str, Callable[[Lens], View]] = {"map": Map, "flows": Flows, "series": Over, "stats": Stats}
@@ -99,8 +101,12 @@ class Hub:
         return shared
 
     def listen(self, key: int, take: Take) -> Callable[[], None]:
-        """What is for every tab goes to `take`, too; returns how to end that."""
+        """What is for every tab goes to `take`, too, the gaps of what is held at once; returns how to end that."""
         self._listeners[key] = take
+        oldest_ns = self.feed.oldest_ns()
+        for gap in self.feed.gaps:
+            if gap.until_ns >= oldest_ns:
+                take(self._of(gap))
 
         def end() -> None:
             self._listeners.pop(key, None)
@@ -118,6 +124,7 @@ class Hub:
 
     async def _run(self, asked: Asked, shared: Shared) -> None:
         try:
+            await self._caught_up()
             await shared.run(self._looking)
         except Exception:
             _LOG.exception("view=%s failed; it begins anew when it is asked for again", asked.view)
@@ -127,20 +134,24 @@ class Hub:
         finally:
             self.views.pop(asked, None)
 
+    async def _caught_up(self) -> None:
+        """What was there before the UI is no news: nobody is shown how it comes in."""
+        end_s = time.monotonic() + _CATCHING_UP_S
+        while self.feed.is_catching_up and time.monotonic() < end_s:
+            await asyncio.sleep(0.05)
+
     async def _gaps(self) -> None:
         """Tell of each break that the feed could not make good."""
         told = self.feed.gaps[-1] if self.feed.gaps else None
         while True:
             await asyncio.sleep(_GAPS_S)
-            new: list[Gap] = []
-            for gap in reversed(self.feed.gaps):
-                if gap is told:
-                    break
-                new.insert(0, gap)
-            for gap in new:
+            for gap in self.feed.gaps_after(told):
+                self.tell(self._of(gap))
                 told = gap
-                head = {"from_ms": gap.from_ns / 1e6, "until_ms": gap.until_ns / 1e6, "why": gap.why}
-                self.tell(Body(Type.GAP, self.feed.now_ns() / 1e6, head=head))
+
+    def _of(self, gap: Gap) -> Body:
+        head = {"from_ms": gap.from_ns / 1e6, "until_ms": gap.until_ns / 1e6, "why": gap.why}
+        return Body(Type.GAP, self.feed.now_ns() / 1e6, head=head)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -30,17 +30,17 @@ class _Subscription:
         self.key = next(_keys)
         self.waiting: Body | None = None
         self.sequence = 0
-        self.is_paused = False
+        self.is_paused = self.is_shown = False
 
     def offer(self, body: Body) -> None:
         """Keep it to be sent; of flows those that wait already are not forgotten where they are drops and errors."""
-        if self.is_paused and body.type is not Type.STATS:
+        if self.is_paused and self.is_shown and body.type is not Type.STATS:
             return
         waits = self.waiting
         if waits is not None and body.type is Type.FLOWS:
             body = joined(waits, body, self.asked.most_rows)
-        elif waits is not None and waits.is_snapshot and not body.is_snapshot and body.type is Type.SERIES:
-            body = self.shared.view.snapshot()
+        elif waits is not None and body.type is Type.SERIES:
+            body = self.shared.view.snapshot()  # a tick has only the last buckets
         self.waiting = body
 
 
@@ -138,22 +138,22 @@ class Tab:
             return
         one.is_paused = on
         if on:
-            one.waiting = None
+            one.waiting = None if one.is_shown else one.waiting
         elif one.shared.is_ready:
             one.offer(one.shared.view.snapshot())
         self._count_missed()
         self._wake.set()
 
     def _count_missed(self) -> None:
-        """From the first pause on, to the end of the last."""
+        """From the first pause on, to the end of the last; anew where another question is asked meanwhile."""
         if not any(one.is_paused for one in self._subscriptions.values()):
             self._missed_from = None
-        elif self._missed_from is None:
-            views = (one.shared.view for one in self._subscriptions.values())
-            stats = next((view for view in views if isinstance(view, Stats)), None)
-            if stats is not None:
-                stats.count()
-                self._missed_from = stats, stats.flows, stats.drops
+            return
+        views = (one.shared.view for one in self._subscriptions.values())
+        stats = [view for view in views if isinstance(view, Stats)]
+        if stats and (self._missed_from is None or self._missed_from[0] not in stats):
+            stats[0].count()
+            self._missed_from = stats[0], stats[0].flows, stats[0].drops
 
     def _due(self) -> list[_Subscription]:
         """Those with a frame that waits, the one that has waited longest first."""
@@ -166,6 +166,7 @@ class Tab:
         if body is None or self._subscriptions.get(one.number) is not one:
             return
         self._credit -= 1
+        one.is_shown = True
         one.sequence += 1
         await self._send(frame(body, one.number, one.sequence, self._known, self._more(body)))
 

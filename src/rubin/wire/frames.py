@@ -4,7 +4,8 @@ All numbers little-endian. A frame is
 
     "RUBINCOL"  u32 version  u32 rows  u32 columns  u32 tables  u32 losses  u32 bytes of the frame
     per column  u8 length of name, name, u8 length of dtype, dtype as numpy writes it, u32 offset of its values
-    per table   u8 length of name, name, u32 rows, u32 bytes of JSON, JSON: the rows from row 1 on, each a list
+    per table   u8 length of name, name, u32 rows, u32 bytes, and in these the rows from row 1 on: JSON, each a list;
+                of messages see `messagerows`
     per loss    u32 bytes of JSON, JSON: a list of the fields of `Lost`
     values      each column at its offset, a multiple of 8, rows * width bytes
 
@@ -29,10 +30,11 @@ from rubin.model.batch import FlowBatch, Lost
 from rubin.model.columns import COLUMNS, DTYPES
 from rubin.model.enums import LostSource
 from rubin.model.tables import Tables
+from rubin.wire import messagerows
 from rubin.wire.tablerows import from_lists, to_list
 
 MAGIC = b"RUBINCOL"
-VERSION = 3
+VERSION = 4
 MAX_ROWS = 1 << 20
 _HEAD = struct.Struct("<8s6I")
 _U32 = struct.Struct("<I")
@@ -52,7 +54,7 @@ def encode(batch: FlowBatch) -> bytes:
         names = [name for name in columns if COLUMNS[name].table == table]
         if names:
             rows = _renumber(columns, names)
-            body = _table_json(batch.tables, table, rows)
+            body = _table(batch.tables, table, rows)
             tables.append(_short(table) + _U32.pack(len(rows)) + _U32.pack(len(body)) + body)
     losses = b"".join(_U32.pack(len(body)) + body for body in map(_json, map(_lost_list, batch.lost)))
     return _assemble(len(batch), columns, tables, losses, len(batch.lost))
@@ -78,7 +80,9 @@ _KEPT = frozenset(("endpoints", "processes", "links"))
 _kept: WeakKeyDictionary[Tables, dict[str, dict[int, bytes]]] = WeakKeyDictionary()
 
 
-def _table_json(tables: Tables, table: str, codes: npt.NDArray[np.int64]) -> bytes:
+def _table(tables: Tables, table: str, codes: npt.NDArray[np.int64]) -> bytes:
+    if table == "messages":
+        return messagerows.pack(tables.messages, codes)
     if table not in _KEPT:
         return _json(list(map(to_list, tables[table].read(codes))))
     kept, rows = _kept.setdefault(tables, {}).setdefault(table, {}), tables[table]
@@ -198,7 +202,10 @@ class _Reader:
 
     def _table(self, tables: Tables, name: str) -> npt.NDArray[np.uint32]:
         count = self._number()
-        lists = json.loads(bytes(self._take(self._number())))
+        body = self._take(self._number())
+        if name == "messages":
+            return np.concatenate([_NOTHING, messagerows.unpack(tables.messages, body, count)])
+        lists = json.loads(bytes(body))
         if not isinstance(lists, list) or len(lists) != count:
             raise ValueError(f"table {name!r} has not its {count} rows")
         of: Any = tables[name]  # of the kind of row that `from_lists` gives

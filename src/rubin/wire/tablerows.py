@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
 
-from rubin.model.messages import DNS, NUMBERS, Attributes, Message, MessageType
+from rubin.model.messages import DNS, Attributes
 from rubin.model.tables import (
     Container,
     Contents,
@@ -36,8 +36,6 @@ def to_list(row: Any) -> Any:
             return [*known, workloads, row.names, [service.name, service.namespace], *local]
         case Contents():
             return _contents_list(row)
-        case Message():
-            return [to_list(value) if isinstance(value, DNS) else value for value in _values(row)]
     return _values(row)
 
 
@@ -66,7 +64,8 @@ def from_lists(table: str, lists: list[Any]) -> Iterable[Any]:
     return map(_FROM[table], lists)
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A string as it came. Raises TypeError or ValueError."""
     if type(value) is not str:
         raise TypeError("a string")
     if not value.isascii():
@@ -77,7 +76,7 @@ def _text(value: Any) -> str:
 def _texts(values: Any) -> tuple[str, ...]:
     if type(values) is not list:
         raise TypeError("a list of strings")
-    return tuple(map(_text, values))
+    return tuple(map(text, values))
 
 
 def _number(least: int, beyond: int) -> Callable[[Any], int]:
@@ -96,9 +95,9 @@ _i32, _uid = _number(-(1 << 31), 1 << 31), _number(-1, 1 << 32)
 def _endpoint(value: Any) -> Endpoint:
     number, identity, cluster, namespace, labels, pod, workloads, names, service, container, unit = value
     return Endpoint(
-        _u32(number), _u32(identity), _text(cluster), _text(namespace), _texts(labels), _text(pod),
-        tuple(Workload(*_of((_text, _text), one)) for one in workloads), _texts(names),
-        Service(*_of((_text, _text), service)), Container(*_of((_text, _text, _text), container)), _text(unit),
+        _u32(number), _u32(identity), text(cluster), text(namespace), _texts(labels), text(pod),
+        tuple(Workload(*_of((text, text), one)) for one in workloads), _texts(names),
+        Service(*_of((text, text), service)), Container(*_of((text, text, text), container)), text(unit),
     )  # fmt: skip
 
 
@@ -109,58 +108,43 @@ def _of(kinds: tuple[Callable[[Any], Any], ...], values: Any) -> list[Any]:
 
 
 def _process(value: Any) -> Process:
-    return Process(*_of((_u32, _text, _uid, _u64, _text, _u64, _u32, _text, _text), value))
+    return Process(*_of((_u32, text, _uid, _u64, text, _u64, _u32, text, text), value))
 
 
 def _link(value: Any) -> Link:
-    return Link(*_of((_u32, _text, _text, _text, _u32), value))
+    return Link(*_of((_u32, text, text, text, _u32), value))
 
 
-def _attributes(values: Any) -> Attributes:
-    return tuple((key, value) for key, value in (_of((_text, _text), one) for one in values))
+def attributes(values: Any) -> Attributes:
+    """A message's. Raises TypeError or ValueError."""
+    return tuple((key, value) for key, value in (_of((text, text), one) for one in values))
 
 
-def _dns(value: Any) -> DNS:
-    return DNS(*_of((_text, _texts, _u32, _texts, _text, _u32, _texts, _texts), value))
-
-
-def _protocol(value: Any) -> str:
-    return value if _text(value) in NUMBERS else ""  # a newer server knows more
-
-
-def _yes(value: Any) -> bool:
-    if type(value) is not bool:
-        raise TypeError("true or false")
-    return value
-
-
-def _message(value: Any) -> Message:
-    message = Message(*_of(_MESSAGE, value))
-    if (message.dns is None) == (message.protocol == "dns"):
-        raise ValueError("a message of DNS without it, or the other way round")
-    return message
+def dns(value: Any) -> DNS:
+    """What was asked and answered. Raises TypeError or ValueError."""
+    return DNS(*_of((text, _texts, _u32, _texts, text, _u32, _texts, _texts), value))
 
 
 def _tunnel(value: Any) -> Tunnel:
-    return Tunnel(*_of((_u31, _text, _text, _u32, _u32, _u32), value))
+    return Tunnel(*_of((_u31, text, text, _u32, _u32, _u32), value))
 
 
 def _translation(value: Any) -> Translation:
-    return Translation(*_of((_text, _u32), value))
+    return Translation(*_of((text, _u32), value))
 
 
 def _policies(values: Any) -> tuple[Policy, ...]:
-    return tuple(Policy(*_of((_text, _text, _texts, _u64, _text), one)) for one in values)
+    return tuple(Policy(*_of((text, text, _texts, _u64, text), one)) for one in values)
 
 
 def _rest(value: Any) -> bytes:
-    rest = b64decode(_text(value), validate=True)
+    rest = b64decode(text(value), validate=True)
     flow_pb2.Flow.FromString(rest)  # DecodeError: whoever reads it may rely on it
     return rest
 
 
 _CONTENTS: dict[str, Callable[[Any], Any]] = {
-    "ip_trace_id": _u64, "tunnel": _tunnel, "translation": _translation, "proxy_port": _u32, "summary": _text,
+    "ip_trace_id": _u64, "tunnel": _tunnel, "translation": _translation, "proxy_port": _u32, "summary": text,
     "node_labels": _texts, "policy_log": _texts,
     "rest": _rest, **dict.fromkeys(_POLICIES, _policies),
 }  # fmt: skip
@@ -172,11 +156,6 @@ def _contents(value: Any) -> Contents:
     return Contents(**{name: _CONTENTS[name](one) for name, one in value.items()})
 
 
-_MESSAGE: tuple[Callable[[Any], Any], ...] = (
-    _number(0, len(MessageType)), _protocol, _text, _text, _text, _text, _i32, _yes, _text, _u64, _u32, _u32, _text,
-    _attributes, lambda value: None if value is None else _dns(value), _yes,
-)  # fmt: skip
 _FROM: dict[str, Callable[[Any], Any]] = {
-    "strings": _text, "endpoints": _endpoint, "processes": _process, "links": _link, "contents": _contents,
-    "messages": _message,
+    "strings": text, "endpoints": _endpoint, "processes": _process, "links": _link, "contents": _contents,
 }  # fmt: skip

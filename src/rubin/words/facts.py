@@ -13,6 +13,7 @@ from rubin.model.enums import TCPEvent
 from rubin.model.messages import Message, MessageType
 from rubin.model.tables import Contents, Link, Process
 from rubin.words.distinct import message_texts, texts
+from rubin.words.rcodes import ended
 from rubin.words.text import clean
 from rubin.words.units import BYTES, latency, scaled
 
@@ -69,7 +70,8 @@ def said(of: Message) -> str:
     sizes = {"request": of.request_bytes * (of.type == MessageType.REQUEST), "response": of.response_bytes}
     parts = [f"{name} {scaled(size, 1024, BYTES)}" for name, size in sizes.items() if size]
     if of.failed and of.protocol in ("http", "dns"):
-        parts.append(f"failed: {of.error}" if of.error else "failed")
+        error = of.error or (ended(of) if of.protocol == "dns" else "")  # of HTTP the summary has the status
+        parts.append(f"failed: {error}" if error else "failed")
     return ", ".join(parts)
 
 

@@ -2,7 +2,8 @@
 
 A flag for both sides goes to two filters, as the source's to the left and as the destination's to the
 right: `--pod a --port 80` is pod a with its port 80, at either end. A list whose filters are equal
-holds one. `--not` sends the one flag that follows to the other list.
+holds one. `--not` sends the one flag that follows to the other list. `--to-port 443,8443` is that flag twice: a comma
+stands between values, but for flags whose values have commas of their own (a label selector's says "and").
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,8 @@ from rubin.words.flags import Flag, Given
 NOT = "not"
 _GROUP, _OWN_GROUP = "Filters", "Filters that only our own servers know"
 _BEYOND = {each.name for each in fields(BeyondHubble)}
+_WITH_COMMAS = ("COMMAND", "EXPRESSION", "FLAG[,FLAG]", "KEY:VALUE", "PATH", "REGEX", "SELECTOR")
+"""How values are called that may hold commas: these are never parted."""
 _BARE = ("true", "v4", "v6")  # what Hubble's own flags stand for when they stand alone
 _FLAGS = {flag.name: flag for each in table.FIELDS for flag in each.flags()}
 
@@ -31,6 +34,16 @@ def filter_flags() -> Iterator[Flag]:
         bare = None if of.metavar else "true"
         group = _OWN_GROUP if of.beyond else _GROUP
         yield Flag(flag.name, _sentence(flag.help), "filter", None, flag.short, bare, group, of.metavar, of.choices)
+
+
+def values_of(flag: Flag, text: str) -> list[str]:
+    """`443` and `8443` of `443,8443`; the text alone where the flag's values may hold commas. Raises UsageError."""
+    if "," not in text or flag.metavar in _WITH_COMMAS or flag.bare is not None:
+        return [text]
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise UsageError(f"--{flag.name} cannot be '{text}'", f"a value before and after each comma: {flag.metavar}")
+    return parts
 
 
 def _sentence(text: str) -> str:
@@ -109,13 +122,13 @@ def filters_of(asked: Iterable[tuple[Flag, str, bool]]) -> tuple[list[FlowFilter
 
 
 def each_filter(given: Given) -> Iterator[tuple[Flag, str, bool]]:
-    """Filter flags that were typed, with their texts, and whether `--not` is before them. Raises UsageError."""
+    """Filter flags that were typed, with each of their values, and whether `--not` is before. Raises UsageError."""
     negated = False
     for flag, text in given.flags:
         if flag.kind != "filter":
             continue
         if flag.name != NOT:
-            yield flag, text, negated
+            yield from ((flag, value, negated) for value in values_of(flag, text))
             negated = False
         elif text not in _BARE:
             raise UsageError(f"--{NOT} takes no value", f"--{NOT}")

@@ -4,6 +4,10 @@
     to-port=443        --to-port 443            to-port=443
     not to-port=53     --not --to-port 53       not.to-port=53
     encrypted          --encrypted              encrypted=1
+    to-port=443,8443   --to-port 443,8443       to-port=443,8443
+
+The last is two terms, in either spelling, and is given back as such: `to-port=443&to-port=8443`. Which values have no
+commas of their own, and may be written so, is `filter_flags.values_of`.
 
 What terms mean together is Hubble's (`filter_flags.filters_of`): of one name any, of all names each; those with `not`
 make one filter of their own, and what passes it is left out.
@@ -17,11 +21,12 @@ from urllib.parse import parse_qsl, quote
 from rubin.errors import UsageError
 from rubin.model.filter import FlowFilter
 from rubin.words import flags
-from rubin.words.filter_flags import NOT, each_filter, filter_flags, filters_of
+from rubin.words.filter_flags import NOT, each_filter, filter_flags, filters_of, values_of
 from rubin.words.flags import Flag, Given
 
 _NOT = f"{NOT}."
 _BARE = "1"
+_ON = (_BARE, "true", "")
 _PROGRAMS = ("rubin", "hubble")
 _FLAGS = {flag.name: flag for flag in filter_flags() if flag.name != NOT}
 _ORDER = {name: place for place, name in enumerate(_FLAGS)}
@@ -50,8 +55,8 @@ class Asked:
 
 
 def filters(terms: Iterable[Term]) -> tuple[list[FlowFilter], list[FlowFilter]]:
-    """The allowing and the denying filters. Raises UsageError."""
-    return filters_of((_flag(term), term.value or "true", term.negated) for term in terms)
+    """The allowing and the denying filters. Raises UsageError, also for a value that is several."""
+    return filters_of((_flag(term), _single(term) or "true", term.negated) for term in terms)
 
 
 def canonical(terms: Iterable[Term]) -> tuple[Term, ...]:
@@ -99,9 +104,23 @@ def asked_by_query(query: str) -> Asked:
         if name not in _FLAGS:
             rest.append((key, value))
             continue
-        terms.append(Term(name, "" if _FLAGS[name].bare is not None else value, key.startswith(_NOT)))
+        terms += of_value(name, value, key.startswith(_NOT))
     filters(terms)
     return Asked(tuple(terms), tuple(rest))
+
+
+def of_value(name: str, value: str, negated: bool) -> list[Term]:
+    """What a filter with its value in a chip or a URL asks for: a term for each value between commas. Raises
+    UsageError, also for a filter that does not exist.
+    """
+    flag = _flag(Term(name))
+    if flag.bare is not None:
+        if value.lower() not in _ON:
+            raise UsageError(f"{name} takes no value", f"{name}=1; {_NOT}{name}=1 for all others")
+        return [Term(name, "", negated)]
+    if not value:
+        raise UsageError(f"{name} needs a value", f"{name}={flag.meta}")
+    return [Term(name, one, negated) for one in values_of(flag, value)]
 
 
 def asked_by_command(line: str, other_flags: Iterable[Flag] = ()) -> Asked:
@@ -127,6 +146,13 @@ def asked_by_given(given: Given) -> Asked:
     ]
     filters(terms)
     return Asked(tuple(terms), tuple((flag.name, text) for flag, text in given.flags if flag.kind != "filter"))
+
+
+def _single(term: Term) -> str:
+    """Its value: written down, several would come back as several terms."""
+    if len(values_of(_flag(term), term.value)) > 1:
+        raise UsageError(f"--{term.name} cannot be '{term.value}' in one term", "a term for each value")
+    return term.value
 
 
 def _flag(term: Term) -> Flag:

@@ -7,6 +7,7 @@ from typing import Any
 from rubin.model.messages import request, url
 from rubin.model.tables import Process
 from rubin.words.facts import process
+from rubin.words.rcodes import rcode
 from rubin.words.text import Palette, clean
 from rubin.words.times import Clock
 from rubin.words.units import BYTES, latency, scaled
@@ -74,7 +75,9 @@ def _head(one: Exchange, paint: Palette) -> str:
 def _outcome(one: Exchange, paint: Palette) -> str:
     if not one.get("answered_ns"):
         return paint.bad("no answer")
-    status = " ".join(filter(None, (str(one.get("status", "")), clean(one.get("error", "")))))
+    number = one.get("status", "")
+    status = rcode(number) if number and one["protocol"] == "dns" else str(number)
+    status = " ".join(filter(None, (status, clean(one.get("error", "")))))
     said = paint.bad(status or "failed") if one.get("failed") else paint.good(status or "OK")
     took = latency(round(one["latency_ns"] / 1000)) if one.get("latency_ns") else ""
     return f"{said} in {took}" if took else said

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from rubin.model.batch import FlowBatch
 from rubin.model.messages import NUMBERS, MessageType
 from rubin.query.explaining.case import Case, Mask
-from rubin.query.explaining.talk import fails
+from rubin.query.failing import fails
 
 
 class Judged(NamedTuple):
@@ -29,7 +29,7 @@ def judged(case: Case, view: FlowBatch, rows: npt.NDArray[np.intp]) -> Judged:
         return made
     messages = view.tables.messages
     told = messages.rows(view["message"][rows[at]])
-    answered, bad = told["type"] != MessageType.REQUEST, fails(told)
+    answered, bad = told["type"] != MessageType.REQUEST, fails(told, messages)
     made.good[at] = answered & ~bad
     same = answered & bad & (told["protocol"] == NUMBERS.get(message.protocol, 0)) & (told["status"] == message.status)
     codes = np.unique(told["error"][same])

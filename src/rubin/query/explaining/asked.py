@@ -11,10 +11,10 @@ from rubin.model import addresses
 from rubin.model.batch import FlowBatch
 from rubin.model.exchanges import expanded
 from rubin.model.tables import Tables
+from rubin.query.explaining.held import Held
 from rubin.query.explaining.parties import Mask, Pair, Party, nearest
 from rubin.query.explaining.phrases import moment
 from rubin.query.finding import Digits
-from rubin.store.ring import Ring
 
 _ID = ("time_ns", "uuid_high", "uuid_low", "is_reply", "message")
 _SIDES = (("source", "destination"), ("destination", "source"))
@@ -27,10 +27,10 @@ class Meant(NamedTuple):
     lines: tuple[str, ...] = ()
 
 
-def by_uuid(ring: Ring, text: str) -> Meant:
+def by_uuid(held: Held, text: str) -> Meant:
     """The flow whose UUID begins or ends so. Raises UsageError for what is no UUID, and for several."""
     digits, found, count = Digits(text), None, 0
-    for view in ring.scan(as_stored=True):
+    for view in held.views:
         mine = digits.mask(view)
         said = np.flatnonzero(view["message"])
         if len(said):  # the request of an exchange has a UUID that no stored row has
@@ -43,21 +43,21 @@ def by_uuid(ring: Ring, text: str) -> Meant:
     if count > 1:
         raise UsageError(f"{count:,} flows have a UUID that begins or ends with '{text}'", "more of its digits")
     if found is None:
-        return Meant(None, (f"No flow that is held has the UUID '{text}'.", _reach(ring)))
+        return Meant(None, (f"No flow that is held has the UUID '{text}'.", _reach(held)))
     return Meant(found)
 
 
-def by_pair(ring: Ring, source: str, destination: str) -> Meant:
+def by_pair(held: Held, source: str, destination: str) -> Meant:
     """The latest flow of a connection from the one to the other. Raises UsageError for what names nobody."""
     pair = Pair.of(source, destination)
-    row = _latest(ring, pair.mask)
-    return Meant(row) if row is not None else Meant(None, tuple(_nothing(ring, pair, source, destination)))
+    row = _latest(held, pair.mask)
+    return Meant(row) if row is not None else Meant(None, tuple(_nothing(held, pair, source, destination)))
 
 
-def _latest(ring: Ring, meant: Callable[[FlowBatch], Mask]) -> FlowBatch | None:
+def _latest(held: Held, meant: Callable[[FlowBatch], Mask]) -> FlowBatch | None:
     """The latest row that is meant."""
     found, time_ns = None, 0
-    for view in ring.scan(newest_first=True, as_stored=True):
+    for view in reversed(held.views):
         # What is said comes later than the packets that it was said in, so another segment may have something newer.
         later = np.flatnonzero(view["time_ns"] > time_ns)
         view = view if len(later) == len(view) else view.take(later)
@@ -72,27 +72,27 @@ def _row(view: FlowBatch, at: int) -> FlowBatch:
     return view.take(np.array([at])).without_lost()
 
 
-def _nothing(ring: Ring, pair: Pair, source: str, destination: str) -> Iterator[str]:
+def _nothing(held: Held, pair: Pair, source: str, destination: str) -> Iterator[str]:
     """That there is none, and what is known of either."""
     yield f"No flow from {source} to {destination} is held."
-    yield _reach(ring)
+    yield _reach(held)
     other_way = Pair(pair.destination, pair.source, 0)
-    back = _latest(ring, other_way.mask)
+    back = _latest(held, other_way.mask)
     if back is not None:
         at = moment(int(back["time_ns"][0]))
         yield f"There are flows the other way, from {pair.destination.text} to {pair.source.text}, last at {at}."
-    if pair.port and (without := _latest(ring, pair._replace(port=0).mask)) is not None:
+    if pair.port and (without := _latest(held, pair._replace(port=0).mask)) is not None:
         side = "source" if without["is_reply"][0] == 1 else "destination"
         port, at = int(without[f"{side}_port"][0]), moment(int(without["time_ns"][0]))
         yield f"There are flows between the two at another port: {port}, last at {at}."
-    tables = list(dict.fromkeys(view.tables for view in ring.scan(as_stored=True)))
+    tables = list(dict.fromkeys(view.tables for view in held.views))
     for party in (pair.source, pair.destination):
-        yield _known(ring, tables, party)
+        yield _known(held, tables, party)
 
 
-def _known(ring: Ring, tables: list[Tables], party: Party) -> str:
+def _known(held: Held, tables: list[Tables], party: Party) -> str:
     """What is known of one of the two."""
-    rows = [(_latest(ring, partial(party.mask, side=side)), side, other) for side, other in _SIDES]
+    rows = [(_latest(held, partial(party.mask, side=side)), side, other) for side, other in _SIDES]
     seen = [(int(row["time_ns"][0]), row, side, other) for row, side, other in rows if row is not None]
     if seen:
         time_ns, row, side, other = max(seen, key=lambda one: one[0])
@@ -108,9 +108,9 @@ def _as(row: FlowBatch, side: str, other: str) -> str:
     return f"the {side} of a flow {'to' if side == 'source' else 'from'} {name}"
 
 
-def _reach(ring: Ring) -> str:
+def _reach(held: Held) -> str:
     """How far back the ring goes."""
-    least = [int(view["time_ns"].min()) for view in ring.scan(as_stored=True) if len(view)]
+    least = [int(view["time_ns"].min()) for view in held.views]
     if not least:
         return "The ring holds no flows at all."
-    return f"The ring reaches back to {moment(min(least))} ({ring.held_flows:,} flows)."
+    return f"The ring reaches back to {moment(min(least))} ({held.flows:,} flows)."

@@ -14,8 +14,7 @@ from rubin.model.enums import Protocol, TCPEvent, TCPFlags, TracePoint, Verdict
 from rubin.model.tables import Process, Tables
 from rubin.query.explaining.answers import judged
 from rubin.query.explaining.case import DROPS, Case
-from rubin.query.said import named
-from rubin.store.ring import Ring
+from rubin.query.explaining.held import Held
 
 Mask = npt.NDArray[np.bool_]
 
@@ -41,7 +40,7 @@ class History:
     is the last row seen at the server's socket, with its names; None: none was. `own` is the flow's `who`; 0: no ports.
     """
 
-    def __init__(self, ring: Ring, case: Case) -> None:
+    def __init__(self, held: Held, case: Case) -> None:
         self.case = case
         self.oldest_ns = self.newest_ns = 0
         self.latencies = Latencies()
@@ -54,10 +53,10 @@ class History:
         high, low, port = (np.array([part], np.uint64) for part in case.client)
         self._client = _key(high, low)[0]
         self.own = (self._client ^ (port * _HASH))[0] if case.client.port else np.uint64(0)
-        for view in ring.scan(as_stored=True):
+        for view in held.views:
             if len(view):
                 self._add(view)
-        self.server = self._owner(ring)
+        self.server = self._owner(held)
         parts = list(zip(*self._parts, strict=True)) or [(), (), (), ()]
         kinds = np.int64, np.uint64, np.uint64, np.uint16
         self.times_ns, self.who, self.clients, self.bits = (
@@ -127,8 +126,8 @@ class History:
             if len(rows):
                 self._add_rows(view, rows, other, side == "destination")
 
-    def _owner(self, ring: Ring) -> FlowBatch | None:
-        return named(ring, self._last) if self._last is not None else None
+    def _owner(self, held: Held) -> FlowBatch | None:
+        return held.named(self._last) if self._last is not None else None
 
     def _rows(self, view: FlowBatch, side: str) -> npt.NDArray[np.intp]:
         """Those whose end on this side is the server's."""

@@ -11,10 +11,10 @@ from rubin.model.enums import Protocol
 from rubin.model.messages import NUMBERS, Message
 from rubin.model.tables import Endpoint, Process
 from rubin.query.explaining.case import Case
+from rubin.query.explaining.held import Held
 from rubin.query.explaining.history import History
 from rubin.query.explaining.phrases import listed, moment, span
-from rubin.query.said import as_asked, named
-from rubin.store.ring import Ring
+from rubin.query.said import as_asked
 from rubin.words import facts
 from rubin.words.units import latency
 
@@ -31,19 +31,19 @@ class Resolved(NamedTuple):
     time_ns: int
 
 
-def lines(ring: Ring, case: Case, history: History) -> Iterator[str]:
+def lines(held: Held, case: Case, history: History) -> Iterator[str]:
     """Which name, asked by whom, how it was answered, how long before."""
     if case.message.protocol == "dns":
         yield "It is a question of the DNS itself."
         return
     (contents,) = case.flow.rows("contents")
     asked = {case.server.address} | ({contents.translation.address} if contents.translation else set())
-    found = _resolved(ring, case, asked, history.begins_ns)
+    found = _resolved(held, case, asked, history.begins_ns)
     if found is None:
         names = case.endpoints.get(case.server, Endpoint()).names
         known = f"{case.server.address} is known as {', '.join(names)}; the" if names else "No"
-        held = "answer that said so is no longer held" if names else f"answer with {case.server.address} is held"
-        yield f"{known} {held}: the ring reaches back to {moment(history.oldest_ns)}."
+        told = "answer that said so is no longer held" if names else f"answer with {case.server.address} is held"
+        yield f"{known} {told}: the ring reaches back to {moment(history.oldest_ns)}."
         return
     message, dns = found.message, found.message.dns
     who = facts.process(found.process) if found.process.pid else ""
@@ -62,12 +62,12 @@ def _before(found: Resolved, history: History) -> str:
     return f"{span(history.begins_ns - found.time_ns)} before, at {moment(found.time_ns)}"
 
 
-def _resolved(ring: Ring, case: Case, asked: set[str], until_ns: int) -> Resolved | None:
+def _resolved(held: Held, case: Case, asked: set[str], until_ns: int) -> Resolved | None:
     """The last answer before with one of the addresses, that to the client if there is one."""
     other = None
-    for view in ring.scan(newest_first=True, until_ns=until_ns, as_stored=True):
+    for view in reversed(held.views):
         for row in _answers(view, asked, until_ns):
-            found = _told(ring, view, row, case)
+            found = _told(held, view, row, case)
             if found.is_client:
                 return found
             other = other or found
@@ -93,8 +93,8 @@ def _answers(view: FlowBatch, asked: set[str], until_ns: int) -> list[int]:
     return [int(row) for row in rows[np.sort(first)]]
 
 
-def _told(ring: Ring, view: FlowBatch, row: int, case: Case) -> Resolved:
-    flow = as_asked(named(ring, view.take(slice(row, row + 1)).without_lost()))
+def _told(held: Held, view: FlowBatch, row: int, case: Case) -> Resolved:
+    flow = as_asked(held.named(view.take(slice(row, row + 1)).without_lost()))
     high, low = int(flow["source_high"][0]), int(flow["source_low"][0])
     (endpoint,), (process,) = flow.rows("source_endpoint"), flow.rows("process")
     client = case.processes.get(case.client, Process())

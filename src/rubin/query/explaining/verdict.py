@@ -11,11 +11,10 @@ from rubin.query.explaining.phrases import counted, moment, span
 from rubin.wire.summary import KEY, of_packet
 from rubin.words import hubble
 from rubin.words.drop_reasons import meaning
+from rubin.words.rcodes import ended
 from rubin.words.units import latency
 
 _HTTP = ("http", "grpc")
-# As dig writes them; IANA's registry of RCODEs.
-_RCODES = {1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 
 
 def lines(case: Case) -> Iterator[str]:
@@ -105,9 +104,7 @@ def _failed(case: Case) -> str:
     client, server = named(case, case.client), named(case, case.server)
     if is_waiting(case):
         return f"{server} has not answered what {client} asked at {_at(case.flow)}: {said(case)}."
-    rcode = case.message.dns.rcode if case.message.dns else 0
-    error = case.message.error or (_RCODES.get(rcode, f"code {rcode}") if rcode else "")
-    status = " ".join(filter(None, (str(case.message.status or ""), error))) or "an error"
+    status = ended(case.message) or "an error"
     took = f" after {latency(case.message.latency_ns // 1000)}" if case.message.latency_ns else ""
     return f"{server} answered {client} with {status}{took}, at {_at(case.flow)}: {said(case)}."
 

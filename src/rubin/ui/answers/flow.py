@@ -21,6 +21,7 @@ from rubin.wire import json as jsonpb
 from rubin.wire.flows import FlowEncoder
 from rubin.words import facts, hubble
 from rubin.words.drop_reasons import meaning
+from rubin.words.rcodes import ended
 from rubin.words.terms import Term
 from rubin.words.text import clean
 from rubin.words.times import Clock
@@ -130,7 +131,8 @@ def _said(one: FlowBatch) -> Iterator[Row]:
     yield "Asked", request(message.method, message.target), None
     yield "Method", message.method if http else "", ("http-method", message.method)
     yield "Host", message.authority, None
-    yield "Status", str(message.status or ""), ("http-status", str(message.status)) if http else None
+    status = ended(message) if message.protocol == "dns" else str(message.status or "")
+    yield "Status", status, ("http-status", str(message.status)) if http else None
     yield "Failed", (message.error or "yes") if message.failed else "", None
     yield "Latency", latency(max(1, message.latency_ns // 1_000)) if message.latency_ns else "", None
     for title, size in (("Request", message.request_bytes), ("Response", message.response_bytes)):

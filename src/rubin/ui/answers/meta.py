@@ -10,7 +10,7 @@ from rubin.words.filter_flags import NOT, filter_flags
 Answer = dict[str, Any]
 
 _OWN = "Filters that only our own servers know"
-_COLUMNS = (
+COLUMNS = (
     # name, title, align, width in characters, shown unless told otherwise, filter that a click on a cell adds
     ("time", "Time", "left", 13, True, ""),
     ("verdict", "Verdict", "left", 11, True, "verdict"),
@@ -58,7 +58,7 @@ def meta(state: FeedState, node: str) -> Answer:
         "node": node,
         "scopes": list(SCOPES),
         "filters": _filters(),
-        "columns": [dict(zip(names, row, strict=True)) for row in _COLUMNS],
+        "columns": [dict(zip(names, row, strict=True)) for row in COLUMNS],
         "verdicts": [dict(zip(("name", "glyph", "class"), row, strict=True)) for row in _VERDICTS],
     }
 

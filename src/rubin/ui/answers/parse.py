@@ -58,7 +58,7 @@ def parsed(text: str, ring: Ring) -> Answer:
     words = _words(text)
     if words and (words[0].rpartition("/")[2] in _COMMANDS or words[0].startswith("-")):
         return _answer(terms.asked_by_command(text, _OTHERS))
-    if len(words) == 1 and "=" in text and ("&" in text or text.startswith(f"{NOT}.")):
+    if words == [text] and "=" in text and ("&" in text or text.startswith(f"{NOT}.")):  # what is quoted is a chip
         return _answer(terms.asked_by_query(text))
     return _by_chips(words, ring)
 
@@ -95,7 +95,7 @@ def _by_chips(words: Sequence[str], ring: Ring) -> Answer:
         if equals and name in _TIMES:
             rest.append((name, value))
         elif equals and (name in _FLAGS or re.fullmatch(r"[a-z0-9.-]+", name)):
-            found.append(_chip(name, value, negated))
+            found += terms.of_value(name.removeprefix(f"{NOT}."), value, negated != name.startswith(f"{NOT}."))
         elif word in _FLAGS and _FLAGS[word].bare is not None:
             found.append(Term(word, "", negated))
         else:
@@ -106,20 +106,6 @@ def _by_chips(words: Sequence[str], ring: Ring) -> Answer:
     if negated:
         raise UsageError("a 'not' has nothing behind it", "not to-port=53")
     return _answer(Asked(tuple(found), tuple(rest)), "; ".join(guesses))
-
-
-def _chip(name: str, value: str, negated: bool) -> Term:
-    negated = negated != name.startswith(f"{NOT}.")
-    name = name.removeprefix(f"{NOT}.")
-    if name not in _FLAGS:
-        terms.filters([Term(name, value)])  # says which name is near
-    if _FLAGS[name].bare is not None:
-        if value.lower() not in ("", "1", "true"):
-            raise UsageError(f"{name} takes no value", name)
-        return Term(name, "", negated)
-    if not value:
-        raise UsageError(f"{name} needs a value", f"{name}={_FLAGS[name].meta}")
-    return Term(name, value, negated)
 
 
 def _words(text: str) -> list[str]:

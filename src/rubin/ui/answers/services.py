@@ -11,6 +11,7 @@ from rubin.model.exchanges import added
 from rubin.model.filter import Filters
 from rubin.model.messages import PROTOCOLS, MessageType
 from rubin.query.drops import uuid_text
+from rubin.query.failing import is_young
 from rubin.query.gathered import Gathered
 from rubin.query.picture import chosen
 from rubin.query.places import sound
@@ -30,6 +31,7 @@ BOUNDS_NS = tuple(round(10_000 * 10 ** (step / 4)) for step in range(25))
 _TIMES = 60
 _DEFAULT_NS = 300_000_000_000
 _MOST_ROWS = 1_000
+_TYPES = (MessageType.EXCHANGE, MessageType.RESPONSE, MessageType.REQUEST)
 
 
 async def services(desk: Desk, query: str) -> Answer:
@@ -114,7 +116,7 @@ def _heats(ring: Ring, question: Question, since_ns: int, until_ns: int) -> dict
     found: dict[tuple[str, str], Answer] = {}
     for view in ring.scan(since_ns=since_ns, until_ns=until_ns):
         said = np.flatnonzero(view["message"])
-        batch = _answers(view.take(said).without_lost(), question.filters, since_ns, until_ns) if len(said) else None
+        batch = _ended(view.take(said).without_lost(), question.filters, since_ns, until_ns) if len(said) else None
         if batch is None or not len(batch):
             continue
         asked = as_asked(batch)
@@ -126,12 +128,12 @@ def _heats(ring: Ring, question: Question, since_ns: int, until_ns: int) -> dict
     return found
 
 
-def _answers(view: Any, filters: Filters | None, since_ns: int, until_ns: int) -> Any:
-    """The rows with an answer."""
+def _ended(view: Any, filters: Filters | None, since_ns: int, until_ns: int) -> Any:
+    """The rows with an answer, and those that nobody answered."""
     batch = chosen(view, filters, since_ns, until_ns)
     batch = batch.take(~added(batch))
-    kind = batch.tables.messages.rows(batch["message"])["type"]
-    return batch.take(np.isin(kind, (MessageType.EXCHANGE, MessageType.RESPONSE)))
+    told = batch.tables.messages.rows(batch["message"])
+    return batch.take(np.isin(told["type"], _TYPES) & ~is_young(batch, told, until_ns))
 
 
 def _put(
@@ -142,7 +144,7 @@ def _put(
     bound = np.searchsorted(np.array(BOUNDS_NS), seen["latency_ns"].astype(np.int64))
     _, first, group = np.unique(mix(seen["protocol"], seen["server"]), return_index=True, return_inverse=True)
     width = len(BOUNDS_NS) + 1
-    known = seen["latency_ns"] > 0
+    known, failed = seen["latency_ns"] > 0, (seen["failed"] == 1) | (seen["type"] == MessageType.REQUEST)
     cells = (group * _TIMES + time) * width + bound
     counts = np.bincount(cells[known], minlength=len(first) * _TIMES * width).reshape(-1, _TIMES, width)
     for at, row in enumerate(first.tolist()):
@@ -150,8 +152,8 @@ def _put(
         one = found.setdefault(key, {"counts": np.zeros((_TIMES, width), np.int64), "uuid": "", "worst": (-1, -1)})
         one["counts"] += counts[at]
         mine = np.flatnonzero(group == at)
-        worst = int(mine[np.lexsort((seen["latency_ns"][mine], seen["failed"][mine]))[-1]])
-        rank = int(seen["failed"][worst]), int(seen["latency_ns"][worst])
+        worst = int(mine[np.lexsort((seen["latency_ns"][mine], failed[mine]))[-1]])
+        rank = int(failed[worst]), int(seen["latency_ns"][worst])
         if rank >= one["worst"]:
             one["worst"] = rank
             one["uuid"] = uuid_text(int(batch["uuid_high"][worst]), int(batch["uuid_low"][worst]))

@@ -12,6 +12,7 @@ from rubin.model.tables import Process
 from rubin.ui.terminal.looks import ADDRESS, BAD, DIM, NOTABLE, PLAIN, STRONG, Cell, Column, bars, look
 from rubin.ui.terminal.view import LineView
 from rubin.words.facts import owner
+from rubin.words.rcodes import rcode
 from rubin.words.terms import Term, asked_by_query
 from rubin.words.text import clean
 from rubin.words.times import Clock
@@ -20,7 +21,7 @@ from rubin.words.units import latency
 Row = Mapping[str, Any]
 _MS_NS = 1_000_000
 _DAY = len("Jan  2 ")
-_PROCESSES = 60  # columns from which there is room for more
+_ERRORS = 60  # columns from which there is room for them beside one name
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class AnswersView(LineView):
 # --- requests
 
 _NUMBERS = (
-    Column("PROTOCOL", 8),
+    Column("PROTOCOL", 10),
     Column("COUNT", 7, is_number=True),
     Column("/S", 6, is_number=True),
     Column("ERRORS", 7, is_number=True),
@@ -86,13 +87,13 @@ def requests(by: str) -> Table:
     """Requests put together by one of `query.question.BY`."""
     words = _WORDS[by]
     own = [
-        Column(name.upper(), 10, share=2 if name == "request" else 1, is_host=name in ("server", "client"))
+        Column(name.upper(), 10, share=4 if name == "request" else 3, is_host=name in ("server", "client"))
         for name in words
     ]
-    error = Column("ERROR", 8, share=1, from_width=_PROCESSES if by == "protocol" else 120)
+    error = Column("ERROR", 9, share=1, from_width=120 if len(words) > 1 else _ERRORS)
 
     def cells(row: Row) -> Sequence[Cell]:
-        return (*_numbers(row), *(_word(name, row) for name in words), Cell(clean(row["error"]), BAD))
+        return (*_numbers(row), *(_word(name, row) for name in words), Cell(_error(row), BAD))
 
     return Table((*_NUMBERS, *own, error), cells, _behind)
 
@@ -106,6 +107,12 @@ def _numbers(row: Row) -> tuple[Cell, ...]:
         Cell(f"! {row['errors']:,}" if failed else "0", BAD if failed else DIM),
         *(Cell(latency(row[name] // 1000) if row[name] else "–") for name in ("p50_ns", "p95_ns", "p99_ns", "max_ns")),
     )
+
+
+def _error(row: Row) -> str:
+    """How most of them failed; an older agent gives the bare code of a DNS answer."""
+    error = row["error"]
+    return rcode(int(error)) if row["protocol"] == "dns" and error.isdecimal() else clean(error)
 
 
 def _word(name: str, row: Row) -> Cell:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from textual import work
+from textual.events import Event
+from textual.events import Key as KeyPress
 
 from rubin.errors import RubinError
 from rubin.model.batch import FlowBatch
@@ -15,7 +18,8 @@ from rubin.ui.terminal.answers import AnswersView
 from rubin.ui.terminal.conversations import ConversationsView
 from rubin.ui.terminal.details import json_of, uuid_of
 from rubin.ui.terminal.flows_view import FlowsView
-from rubin.ui.terminal.picture import Picture
+from rubin.ui.terminal.health import HealthView
+from rubin.ui.terminal.picture import TITLES, Picture
 from rubin.ui.terminal.screens import PageScreen, SecondKey
 from rubin.ui.terminal.session import at_time, next_event, time_of
 from rubin.ui.terminal.typed import Question, read
@@ -32,6 +36,27 @@ _PATHS = {"conversations": "flows", "top": "services"}
 
 class TUI(Picture):
     """The picture, and the keys."""
+
+    async def on_event(self, event: Event) -> None:
+        """Keys act in the order in which they were pressed, however late they are read: each before the next one is
+        given to whoever has the keys then. Textual gives away all that it has read, and only then looks what they do.
+        """
+        if isinstance(event, KeyPress) and not event.is_forwarded and len(self.screen_stack) == 1:
+            action = keys.ACTIONS.get(event.key, "")
+            if isinstance(self.focused, LineView) and action:
+                await self.run_action(action)
+                return
+            if self.focused is self.filter_line and event.key in ("enter", "escape"):
+                await self._typed()
+                self.take_filter() if event.key == "enter" else self.close_filter()
+                return
+        await super().on_event(event)
+
+    async def _typed(self) -> None:
+        """When the filter line has taken all that was typed before."""
+        done = asyncio.Event()
+        self.filter_line.call_later(done.set)
+        await done.wait()
 
     # --- moving
 
@@ -115,12 +140,13 @@ class TUI(Picture):
         elif self.shown != "flows":
             self.show_view("flows")
 
-    @work(exclusive=True, group="prefix")
-    async def action_prefix(self, first: str) -> None:
+    def action_prefix(self, first: str) -> None:
         """Wait for the letter that says what."""
-        action = await self.push_screen_wait(SecondKey(first, keys.SECOND[first]))
+        self.push_screen(SecondKey(first, keys.SECOND[first]), self._after_prefix)
+
+    async def _after_prefix(self, action: str | None) -> None:
         if action:
-            await self.run_action(f"app.{action}")
+            await self.run_action(action)
 
     def action_help(self) -> None:
         """The keys."""
@@ -160,7 +186,7 @@ class TUI(Picture):
         view = self.view
         if isinstance(view, AnswersView):
             self._open_behind(view)
-        elif view.count:
+        elif view.count and not isinstance(view, HealthView):
             self.details_view.display = True
             view.choose(view.chosen)
             self.give_keys_to(self.details_view)
@@ -215,6 +241,26 @@ class TUI(Picture):
             for text in (clean(section["title"]), *(f"  {clean(line)}" for line in section["lines"]), "")
         ]
         await self.push_screen(PageScreen(f"Why: {uuid}", lines))
+
+    def action_request(self) -> None:
+        """What was asked and answered, in full."""
+        flow = self._flow()
+        if flow is not None and uuid_of(flow):
+            self._request(uuid_of(flow))
+        else:
+            self.say("this line is no flow: Enter shows the flows behind it")
+
+    @work(exclusive=True, group="explain")
+    async def _request(self, uuid: str) -> None:
+        try:
+            found = (await self.asking.exchanges(uuid))["exchanges"]
+        except RubinError as error:
+            self.say(f"! {clean(error.sentence)}")
+            return
+        if found:
+            await self.push_screen(PageScreen(f"Request: {uuid}", self.outputs.exchanges(found).splitlines()))
+        else:
+            self.say("this flow is no request and no answer, or they are no longer held")
 
     # --- filters
 
@@ -271,7 +317,7 @@ class TUI(Picture):
             self.say(f"! {clean(error.sentence)}")
             return
         name = parts.path.strip("/")
-        self.action_go(name if name in ("flows", "drops", "services", "dns") else "flows")
+        self.action_go(name if name in TITLES else "flows")
         self.ask_for(question)
 
     def action_copy(self, what: str) -> None:

@@ -13,7 +13,7 @@ _GAP = 2
 
 
 class Bar(Widget):
-    """One line. Where there is no room for both, the left is cut if `right_first`, else the right."""
+    """One line. Where there is no room for both, the left is cut if `right_first`, else the right; a … says so."""
 
     DEFAULT_CSS = """
     Bar {
@@ -54,8 +54,12 @@ class Bar(Widget):
 
 
 def _line(left: Sequence[Cell], right: Sequence[Cell], width: int, size: int) -> Strip:
-    first = Strip([Segment(cell.text, cell.style) for cell in left])
-    first = first.crop(0, width - size) if first.cell_length > width - size else first
+    """`size`: of the right, in cells."""
+    gap = 1 if 0 < size < width else 0
+    segments, room = [], max(0, width - size - gap)
+    for cell in left:
+        text = fitted(cell.text, room) if cell_len(cell.text) > room else cell.text
+        segments.append(Segment(text, cell.style))
+        room -= cell_len(text)
     last = [Segment(cell.text, cell.style) for cell in right] if size else []
-    filler = Segment(" " * (width - size - first.cell_length))
-    return Strip([*first, filler, *last])
+    return Strip([*segments, Segment(" " * (room + gap)), *last])

@@ -1,6 +1,6 @@
 """Both directions of a connection as one line: how much, how it went, when last."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import Verdict
 from rubin.query.said import connections
+from rubin.store.ring import Ring
 from rubin.ui.terminal.looks import ADDRESS, DIM, Cell, Column, look
 from rubin.ui.terminal.matches import Matches, numbered, rows_of
 from rubin.ui.terminal.view import LineView
@@ -127,10 +128,8 @@ class ConversationsView(LineView):
         """In words, from who opened to who answered."""
         found = self._found
         assert found is not None
-        rows = found.last[first:end]
-        self._put([row for row in rows.tolist() if row not in self._kept])
-        numbers = (each[first:end].tolist() for each in (found.flows, found.packets, found.bytes, found.worst))
-        return [_cells(self._kept.get(row), *of) for row, *of in zip(rows.tolist(), *numbers, strict=True)]
+        self._put([row for row in found.last[first:end].tolist() if row not in self._kept])
+        return conversation_cells(found, self._kept, first, end)
 
     def _seen(self, at: int) -> Sequence[Cell]:
         if self._found is not None and int(self._found.last[at]) not in self._kept:
@@ -142,9 +141,21 @@ class ConversationsView(LineView):
             return
         if len(self._kept) > _KEPT_LINES:
             self._kept = {}
-        wanted = np.array(sorted(rows), np.int64)
-        batch = rows_of(self._matches.ring, wanted)
-        self._kept |= dict(zip(wanted[len(wanted) - len(batch) :].tolist(), self._wording.said(batch), strict=True))
+        self._kept |= said_of(self._matches.ring, np.array(sorted(rows), np.int64), self._wording)
+
+
+def said_of(ring: Ring, rows: I64, wording: Wording) -> dict[int, Said]:
+    """By their numbers, ascending, the flows of the ring in words; without those that are gone."""
+    batch = rows_of(ring, rows)
+    return dict(zip(rows[len(rows) - len(batch) :].tolist(), wording.said(batch), strict=True))
+
+
+def conversation_cells(
+    found: Conversations, said: Mapping[int, Said], first: int = 0, end: int | None = None
+) -> list[tuple[Cell, ...]]:
+    """A line for each of them, `said` being their newest flows."""
+    numbers = (each[first:end].tolist() for each in (found.flows, found.packets, found.bytes, found.worst))
+    return [_cells(said.get(row), *of) for row, *of in zip(found.last[first:end].tolist(), *numbers, strict=True)]
 
 
 def _cells(said: Said | None, flows: int, packets: int, size: int, worst: int) -> tuple[Cell, ...]:
@@ -158,7 +169,7 @@ def _cells(said: Said | None, flows: int, packets: int, size: int, worst: int) -
         Cell(client.host, ADDRESS),
         Cell(server.host, ADDRESS),
         Cell(f"{flows:,}"),
-        Cell(f"{packets:,}"),
-        Cell(scaled(size, 1024, BYTES)),
+        Cell(f"{packets:,}" if packets else "–"),
+        Cell(scaled(size, 1024, BYTES) if size else "–"),
         Cell(said.fate.summary),
     )

@@ -15,6 +15,7 @@ from rubin.ui.terminal.view import LineView
 from rubin.wire import json
 from rubin.wire.flows import FlowEncoder
 from rubin.words import facts, hubble
+from rubin.words.rcodes import ended
 from rubin.words.terms import Term
 from rubin.words.text import clean
 from rubin.words.times import Clock
@@ -119,7 +120,9 @@ def _message(of: Message) -> Iterator[Detail]:
     yield Detail("method", clean(of.method), Term("http-method", of.method) if is_http and of.method else None)
     yield Detail("host", clean(of.authority))
     yield Detail("asked for", clean(of.target))
-    if of.status:
+    if of.protocol == "dns":
+        yield Detail("answer", clean(ended(of)))
+    elif of.status:
         yield Detail("status", str(of.status), Term("http-status", str(of.status)) if is_http else None)
     yield Detail("error", clean(of.error) or ("failed" if of.failed else ""))
     yield Detail("answered in", latency(of.latency_ns // 1000) if of.latency_ns else "")

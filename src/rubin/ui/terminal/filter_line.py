@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.binding import Binding
-from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input
 
@@ -19,7 +17,7 @@ _MOST_NAMES = 20_000
 
 
 class FilterLine(Input):
-    """What is typed is judged elsewhere: `Input.Changed` while it is typed, `Input.Submitted` with Enter."""
+    """What is typed is judged elsewhere: `Input.Changed` while it is typed; Enter and Esc are the picture's keys."""
 
     DEFAULT_CSS = """
     FilterLine {
@@ -33,16 +31,7 @@ class FilterLine(Input):
         &.-textual-compact { padding: 0 1; }
     }
     """
-    BINDINGS: ClassVar = [
-        Binding("tab", "complete", show=False),
-        Binding("escape", "leave", show=False),
-    ]
-
-    @dataclass
-    class Left(Message):
-        """It was left without taking what stands in it."""
-
-        line: FilterLine
+    BINDINGS: ClassVar = [Binding("tab", "complete", show=False)]
 
     def __init__(self, id: str, names: Callable[[], Iterable[str]]) -> None:  # noqa: A002 (Textual's name)
         super().__init__(id=id, compact=True, suggester=_Completion(names), select_on_focus=False)
@@ -51,10 +40,6 @@ class FilterLine(Input):
     def action_complete(self) -> None:
         """Take what is suggested."""
         self.action_cursor_right()
-
-    def action_leave(self) -> None:
-        """Leave it as it was."""
-        self.post_message(self.Left(self))
 
 
 class _Completion(Suggester):

@@ -102,16 +102,17 @@ class FlowsView(LineView):
         rows = np.array([code for code in codes if code >= 0], np.int64)
         batch = self.matches.flows(rows)
         gone = len(rows) - len(batch)  # at the front
-        made = _lines(batch, self._wording)
+        made = flow_cells(batch, self._wording)
         self._kept |= {int(row): _GONE for row in rows[:gone]}
         self._kept |= dict(zip(rows[gone:].tolist(), made, strict=True))
-        self._kept |= {code: _lost(self.matches.loss(code)) for code in codes if code < 0}
+        self._kept |= {code: lost_cells(self.matches.loss(code)) for code in codes if code < 0}
 
 
 _GONE = (Cell("", DIM), Cell("?", DIM), Cell("no longer held", DIM))
 
 
-def _lines(batch: FlowBatch, wording: Wording) -> list[tuple[Cell, ...]]:
+def flow_cells(batch: FlowBatch, wording: Wording) -> list[tuple[Cell, ...]]:
+    """A line for each flow."""
     if not len(batch):
         return []
     processes = texts(batch["process"], lambda code: clean(owner(batch.tables.processes[code])))
@@ -149,7 +150,7 @@ def _cells(said: Said, verdict: int, process: str, took: str) -> tuple[Cell, ...
     )
 
 
-def _lost(lost: Lost) -> tuple[Cell, ...]:
+def lost_cells(lost: Lost) -> tuple[Cell, ...]:
     """A line that says how many events are missing, and where they were lost."""
     where = clean(lost.place or lost.source.name.lower().replace("_", " "))
     at = f" on {clean(lost.node_name)}" if lost.node_name else ""

@@ -79,6 +79,9 @@ class Column:
     is_host: bool = False
 
 
+_TELLING, _END = 10, 3  # cells of a name from which its end is shown, and how many of them
+
+
 def fitted(text: str, width: int, is_number: bool = False) -> str:
     """The text in exactly `width` cells, its end left out where it is longer; wide characters count twice."""
     size = cell_len(text)
@@ -88,11 +91,19 @@ def fitted(text: str, width: int, is_number: bool = False) -> str:
 
 
 def fitted_host(text: str, width: int) -> str:
-    """`default/app…:8080`: as `fitted`, but what is left out is the end of the name, not the port."""
+    """`default/app…x7z:8080`: as `fitted`, but what is left out lies within the name: its end tells replicas apart, and
+    the port stays.
+    """
     name, colon, port = text.rpartition(":")
     if cell_len(text) <= width or not colon or not port.isdigit() or len(port) + 4 > width:
-        return fitted(text, width)
-    return f"{fitted(name, width - len(port) - 1)}:{port}"
+        name, port = text, ""
+    else:
+        port = f":{port}"
+    room = width - len(port)
+    if cell_len(name) > room >= _TELLING:
+        end = name[-_END:] if cell_len(name[-_END:]) == _END else ""
+        name = fitted(name, room - len(end)) + end
+    return fitted(name, room) + port
 
 
 @lru_cache(256)

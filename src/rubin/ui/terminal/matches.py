@@ -9,7 +9,9 @@ import numpy.typing as npt
 from rubin.model.batch import FlowBatch, Lost, concat, empty
 from rubin.model.enums import Verdict
 from rubin.model.filter import Filters
+from rubin.model.messages import MessageType
 from rubin.model.tables import Tables
+from rubin.query.failing import fails
 from rubin.store.cursor import Cursor
 from rubin.store.ring import Ring
 from rubin.words.times import SECOND_NS
@@ -43,11 +45,15 @@ class Wanted:
 
 
 def went_wrong(batch: FlowBatch) -> npt.NDArray[np.bool_]:
-    """(n,) bool: dropped, refused, audited, or an answer that is an error in its protocol's own sense."""
+    """(n,) bool: dropped, refused, audited, an answer that is an error, or a request that nobody answered: only our own
+    agent, which knows its socket, waits for the answer before it tells.
+    """
     wrong: npt.NDArray[np.bool_] = np.isin(batch["verdict"], (*_BAD, Verdict.AUDIT))
-    said = np.flatnonzero((batch["message"] != 0) & (batch["is_reply"] == 1))
+    said, messages = np.flatnonzero(batch["message"]), batch.tables.messages
     if len(said):
-        wrong[said] |= batch.tables.messages.rows(batch["message"][said])["failed"] == 1
+        told, own = messages.rows(batch["message"][said]), batch["socket_cookie"][said] > 0
+        wrong[said] |= (batch["is_reply"][said] == 1) & fails(told, messages)
+        wrong[said] |= own & (told["type"] == MessageType.REQUEST)
     return wrong
 
 

@@ -25,7 +25,9 @@ from rubin.ui.terminal.details import DetailsView
 from rubin.ui.terminal.filter_line import FilterLine, pods
 from rubin.ui.terminal.flows_view import FlowsView
 from rubin.ui.terminal.following import Following
+from rubin.ui.terminal.health import HealthView, health_lines
 from rubin.ui.terminal.looks import BAD, DIM, STRONG, Cell
+from rubin.ui.terminal.outputs import Outputs
 from rubin.ui.terminal.screens import Commands
 from rubin.ui.terminal.session import Session
 from rubin.ui.terminal.typed import Question, made, read
@@ -48,12 +50,13 @@ TITLES = {
     "drops": "Drops",
     "services": "Services",
     "dns": "DNS",
+    "health": "Health",
 }
 
 
 class Picture(App[None]):
-    """The flows of a feed. `following` runs it and asks its server; None: there are only the flows held. `clock` gives
-    seconds since the epoch.
+    """The flows of a feed, from the view `first` on. `following` runs it and asks its server; None: there are only the
+    flows held. `clock` gives seconds since the epoch.
     """
 
     ENABLE_COMMAND_PALETTE = True
@@ -70,14 +73,16 @@ class Picture(App[None]):
     def __init__(
         self,
         feed: Feed,
+        outputs: Outputs,
         following: Following | None = None,
         question: Question | None = None,
         clock: Callable[[], float] = time.time,
+        first: str = "flows",
     ) -> None:
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self.animation_level = "none"
-        self.feed, self.following = feed, following
+        self.feed, self.following, self.outputs = feed, following, outputs
         self.asking = Asking(feed, following, clock)
         self.session = Session(feed, question or Question(), clock)
         self.by, self.sort = next(iter(BY)), SORTS[0]
@@ -87,13 +92,14 @@ class Picture(App[None]):
         self.conversations_view = ConversationsView("conversations", self.session.matches)
         tables = {"top": requests(self.by), "drops": DROPS, "services": requests("service"), "dns": DNS}
         answers = (AnswersView(name, table) for name, table in tables.items())
+        self.health_view = HealthView("health")
         self._views: dict[str, LineView] = {
-            str(view.id): view for view in (self.flows_view, self.conversations_view, *answers)
+            str(view.id): view for view in (self.flows_view, self.conversations_view, *answers, self.health_view)
         }
-        self._switcher = ContentSwitcher(*self._views.values(), initial="flows", id="views")
+        self._switcher = ContentSwitcher(*self._views.values(), initial=first, id="views")
         self.details_view = DetailsView("details")
         self.filter_line = FilterLine("filter", lambda: pods(feed.ring))
-        self._bars = {name: Bar(name, right_first=name == "head") for name in _BARS}
+        self._bars = {name: Bar(name, right_first=name in ("head", "below")) for name in _BARS}
         self._note, self._note_until_s = "", 0.0
         self._is_new, self._gone, self._drawn_s = False, 0, 0.0
 
@@ -105,11 +111,11 @@ class Picture(App[None]):
 
     def on_mount(self) -> None:
         """Begin to follow."""
-        self.give_keys_to(self.view)
         self.tick()
         self.set_interval(_TICK_S, self.tick)
-        self.set_interval(_TOGETHER_S, self.refresh_conversations)
-        self.set_interval(_ANSWER_S, self.refresh_answer)
+        self.set_interval(_TOGETHER_S, partial(self._again, "conversations", self.refresh_conversations))
+        self.set_interval(_ANSWER_S, partial(self._again, "answer", self.refresh_answer))
+        self.show_view(self.shown)
 
     # --- what is on the screen
 
@@ -175,11 +181,11 @@ class Picture(App[None]):
         trouble = self.following.trouble if self.following else ""
         place = "" if self.view.is_following else self.view.place
         self._bars["below"].show(*status.below(self.feed, trouble, matches, held, self._note, now_s, place))
-        self._bars["keys"].show([Cell(f" {keys.hints(self.size.width - 2)}", DIM)])
+        self._bars["keys"].show([Cell(f" {keys.hints(self.size.width - 2, self.shown)}", DIM)])
 
     def _is_live(self) -> bool:
         view = self.view
-        return view.is_following or isinstance(view, AnswersView)
+        return view.is_following or isinstance(view, AnswersView | HealthView)
 
     def _command_line(self) -> tuple[list[Cell], list[Cell]]:
         """The command that shows the same; while a filter is typed that is none, what is wrong with it."""
@@ -193,6 +199,8 @@ class Picture(App[None]):
     def command_line(self) -> str:
         """The command that shows what is seen."""
         question = self.session.question
+        if self.shown == "health":
+            return "rubin status"
         if self.shown in ("top", "services"):
             by = self.by if self.shown == "top" else "service"
             return question.command("rubin top", ("--by", by, "--sort", self.sort))
@@ -220,10 +228,10 @@ class Picture(App[None]):
             self.typed_error = error
         self.draw_bars()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Take it, if it is one."""
+    def take_filter(self) -> None:
+        """What was typed, if it is one."""
         try:
-            question = read(event.value, self.feed.ring)
+            question = read(self.filter_line.value, self.feed.ring)
         except RubinError as error:
             self.typed_error = error
             self.draw_bars()
@@ -231,16 +239,12 @@ class Picture(App[None]):
         self.close_filter()
         self.ask_for(question)
 
-    def on_filter_line_left(self) -> None:
-        """The filter stays what it was."""
-        self.close_filter()
-
     def show_filter_line(self, is_shown: bool) -> None:
         """In place of the filter that holds, or not."""
         self.filter_line.display, self._bars["query"].display = is_shown, not is_shown
 
     def close_filter(self) -> None:
-        """Show the filter that holds."""
+        """Leave it; the filter stays what it was."""
         self.typed_error = None
         self.show_filter_line(False)
         self.give_keys_to(self.view)
@@ -265,9 +269,14 @@ class Picture(App[None]):
 
     # --- what is put together
 
+    def _again(self, group: str, refresh: Callable[[], None]) -> None:
+        """Unless the picture is held, or the last time is not done yet: what takes long would never end."""
+        if self.session.held is None and all(worker.group != group or worker.is_finished for worker in self.workers):
+            refresh()
+
     def refresh_conversations(self) -> None:
-        """Put the flows together again, while that is looked at and not held."""
-        if self.shown == "conversations" and self.session.held is None:
+        """Put the flows together again, while that is looked at."""
+        if self.shown == "conversations":
             self._put_together()
 
     @work(exclusive=True, group="conversations")
@@ -279,14 +288,19 @@ class Picture(App[None]):
         self.draw_bars()
 
     def refresh_answer(self) -> None:
-        """Ask again, while that is looked at and not held."""
+        """Ask again, while that is looked at."""
         view = self.view
-        if isinstance(view, AnswersView) and self.session.held is None:
+        if isinstance(view, AnswersView):
             self._answer(view)
+        elif isinstance(view, HealthView):
+            self._examine(view)
 
     @work(exclusive=True, group="answer")
     async def _answer(self, view: AnswersView) -> None:
         question, asking = self.session.question, self.asking
+        if not view.count:
+            view.empty_lines = (f"asking {clean(self.feed.state.target)} …",)
+            view.refresh()
         try:
             answer: Answer = await {
                 "top": partial(asking.requests, question, self.by, self.sort),
@@ -301,4 +315,14 @@ class Picture(App[None]):
             return
         view.empty_lines = (f"nothing to show for {clean(question.chips) or 'all flows'}", "/: another filter")
         view.show(answer["rows"], requests(self.by) if view.id == "top" else None)
+        self.draw_bars()
+
+    @work(exclusive=True, group="answer")
+    async def _examine(self, view: HealthView) -> None:
+        try:
+            told = await self.asking.health() if self.feed.state.phase == "following" else None
+        except RubinError as error:  # it has just gone, and the feed does not know yet
+            told = None
+            self.say(f"! {clean(error.sentence)}")
+        view.show(health_lines(self.feed, self.session.matches.overtaken, told, self.outputs))
         self.draw_bars()

@@ -62,7 +62,7 @@ class PageScreen(ModalScreen[None]):
     """A page over the whole screen, left with Esc, q or Enter. Lines that do not begin with a blank are titles."""
 
     BINDINGS: ClassVar = [
-        Binding("escape,q,enter,question_mark,e", "dismiss", show=False),
+        Binding("escape,q,enter,question_mark,e,r", "dismiss", show=False),
         Binding("j", "roll(1)", show=False),
         Binding("k", "roll(-1)", show=False),
         Binding("space", "roll(10)", show=False),
@@ -101,7 +101,7 @@ class SecondKey(ModalScreen[str]):
 
     def __init__(self, first: str, choices: Mapping[str, str]) -> None:
         super().__init__()
-        self._first, self._choices = first, choices
+        self._first, self._choices, self._is_done = first, choices, False
 
     def compose(self) -> ComposeResult:
         """The choices."""
@@ -113,9 +113,11 @@ class SecondKey(ModalScreen[str]):
         self.query_one(Bar).show([Cell(f" {told}", STRONG)])
 
     def on_key(self, event: KeyPress) -> None:
-        """Whatever is typed ends it."""
+        """Whatever is typed first ends it."""
         event.stop()
-        self.dismiss(self._choices.get(event.character or "", ""))
+        if not self._is_done:
+            self._is_done = True
+            self.dismiss(self._choices.get(event.character or "", ""))
 
 
 def _plain(action: str) -> str:

@@ -77,7 +77,7 @@ def _below(feed: Feed, trouble: str, matches: Matches, held: Held | None, note: 
         return [Cell(f" {clean(trouble)}", BAD)]
     if state.phase != "following":
         told = clean(state.sentence) or f"connecting to {clean(state.target)}"
-        back = "; the flows below are those from before" if feed.flows else ""
+        back = "; the flows shown are those from before" if feed.flows else ""
         return [Cell(f" {state.phase}: {told}{back}", NOTABLE), Cell(_way_on(state.way_on), DIM)]
     if held is not None:
         flows, bad = matches.matched - held.matched, matches.bad - held.bad
@@ -91,7 +91,7 @@ def _below(feed: Feed, trouble: str, matches: Matches, held: Held | None, note: 
 
 
 def _bad(matches: Matches) -> list[Cell]:
-    return [Cell(f" · ⊘ {matches.bad:,} dropped or in error", BAD)] if matches.bad else []
+    return [Cell(f" · ⊘ {matches.bad:,} bad", BAD)] if matches.bad else []
 
 
 def _last_minute(matches: Matches, now_s: float, seconds: int = 30) -> str:

@@ -15,6 +15,7 @@ _EDGES = {
     "audits": "f4", "rtt_ms": "f4", "retransmits": "f4",
 }  # fmt: skip
 _MOST_QUERIES = 50_000
+_SET_BACK_NS = 5_000_000_000  # less is a clock that is being kept right
 
 
 class Map:
@@ -27,6 +28,7 @@ class Map:
         time = lens.asked.time
         self._picture = Picture(lens.asked.scope, time.window_ns if time.is_live else None)
         self._queries: dict[Place, str] = {}
+        self._now_ns = 0
 
     def prepare(self) -> None:
         """The flows that are held."""
@@ -37,9 +39,20 @@ class Map:
         """The map as of now; None where its time does not move."""
         if not self._lens.asked.time.is_live:
             return None
+        now_ns, before_ns = self._lens.feed.now_ns(), self._now_ns
+        self._now_ns = now_ns
+        if now_ns < before_ns - _SET_BACK_NS:
+            self._begin_anew(now_ns)
         for batch in self._lens.new():
             self._picture.take(batch)
         return self.snapshot()
+
+    def _begin_anew(self, now_ns: int) -> None:
+        """The clock was set back: a picture that has seen the future shows nothing until it comes."""
+        window_ns = self._lens.asked.time.window_ns
+        self._picture = Picture(self._lens.asked.scope, window_ns)
+        for batch in self._lens.scan(now_ns - window_ns, now_ns + _SET_BACK_NS):
+            self._picture.take(batch)
 
     def snapshot(self) -> Body:
         """The same: each frame has all there is."""

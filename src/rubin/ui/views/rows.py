@@ -1,6 +1,6 @@
 """Flows as rows of the table: numbers as they are, texts as numbers of the dictionary."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 import numpy as np
@@ -10,10 +10,13 @@ from rubin.model.batch import Array, FlowBatch, Lost
 from rubin.model.codes import mix
 from rubin.model.enums import EventType, Protocol, Verdict
 from rubin.model.messages import Message, MessageType, request
+from rubin.query.failing import fails
 from rubin.query.said import connections
+from rubin.ui.feed import Gap
 from rubin.ui.frames import Texts
 from rubin.wire import summary as summaries
 from rubin.words import facts, hubble
+from rubin.words.rcodes import ended
 
 Columns = dict[str, tuple[str, Array]]
 
@@ -27,12 +30,13 @@ KINDS = {
     "source_filter": "u4", "destination_filter": "u4",
 }  # fmt: skip
 """The columns in their order; names and kinds are the protocol's. `source_filter`: the filter that takes what stands in
-`source` as its value, "" where none does.
+`source` as its value, "" where none does. `is_loss`: 1 for events that were lost, 2 for a time that nobody has read.
 """
 
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _REPLY_UNKNOWN = 2
+_LOSS, _GAP = 1, 2
 _FATE = (*summaries.KEY, "contents", "message", "kernel_drop_reason", "drop_location", "event_sub_type")
 
 
@@ -61,14 +65,25 @@ def rows_of(batch: FlowBatch, texts: Texts) -> dict[str, Array]:
 
 def losses(lost: tuple[Lost, ...], texts: Texts) -> dict[str, Array]:
     """A row a loss: how many events, and where."""
-    made: dict[str, Array] = {name: np.zeros(len(lost)) for name in KINDS}
     told = [f"{one.events:,} events lost: {one.place or one.source.name.lower().replace('_', ' ')}" for one in lost]
+    made = _notes([one.time_ns for one in lost], told, texts, _LOSS)
+    return made | {"node": np.array([texts.number(one.node_name) for one in lost], np.int64)}
+
+
+def breaks(gaps: Sequence[Gap], texts: Texts) -> dict[str, Array]:
+    """A row a gap: for how long nobody read, and why. What stands before it may be of another server."""
+    told = [f"flows of {(gap.until_ns - gap.from_ns) / 1e9:.1f} s may be missing: {gap.why}" for gap in gaps]
+    return _notes([gap.until_ns for gap in gaps], told, texts, _GAP)
+
+
+def _notes(times_ns: list[int], told: list[str], texts: Texts, kind: int) -> dict[str, Array]:
+    """Rows that are no flows but tell of some that are missing."""
+    made: dict[str, Array] = {name: np.zeros(len(told)) for name in KINDS}
     made["summary"] = np.array([texts.number(text) for text in told], np.int64)
-    made["node"] = np.array([texts.number(one.node_name) for one in lost], np.int64)
-    made["time"] = np.array([one.time_ns / 1e6 for one in lost], np.float64)
-    made["reply"] = np.full(len(lost), _REPLY_UNKNOWN)
-    made["latency_ms"] = np.full(len(lost), np.nan)
-    made["is_loss"] = np.ones(len(lost))
+    made["time"] = np.array([time_ns / 1e6 for time_ns in times_ns], np.float64)
+    made["reply"] = np.full(len(told), _REPLY_UNKNOWN)
+    made["latency_ms"] = np.full(len(told), np.nan)
+    made["is_loss"] = np.full(len(told), kind)
     return made
 
 
@@ -77,7 +92,8 @@ def troubled(batch: FlowBatch) -> Array:
     found: Array = np.isin(batch["verdict"], (Verdict.DROPPED, Verdict.ERROR))
     said = np.flatnonzero(batch["message"])
     if len(said):
-        failed = batch.tables.messages.rows(batch["message"][said])["failed"] == 1
+        messages = batch.tables.messages
+        failed = fails(messages.rows(batch["message"][said]), messages)
         found[said] |= failed & (batch["is_reply"][said] == 1)
     return found
 
@@ -173,6 +189,5 @@ def _said(message: Message) -> str:
     if not message.protocol:
         return ""
     asked = request(message.method, message.target)
-    ended = message.error if message.failed and message.error else str(message.status or "")
-    ended = ended if message.type == MessageType.RESPONSE else ""
-    return " ".join(filter(None, (message.protocol, asked, ended)))
+    answer = ended(message) if message.type == MessageType.RESPONSE else ""
+    return " ".join(filter(None, (message.protocol, asked, answer)))

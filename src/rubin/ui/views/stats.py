@@ -24,7 +24,9 @@ class Stats:
         self._nodes: set[str] = set()
 
     def prepare(self) -> None:
-        """Nothing: what counts is what comes."""
+        """The rate begins with what is held: the first frame tells it, too."""
+        now = time.monotonic()
+        self._counts = deque([(now - _RATE_S, -self._lens.lately(_RATE_S)), (now, 0)])
 
     def tick(self) -> Body:
         """As of now."""
@@ -49,7 +51,7 @@ class Stats:
         (first_s, first), (last_s, last) = self._counts[0], self._counts[-1]
         head: Head = {
             "per_second": round((last - first) / (last_s - first_s), 1) if last_s > first_s else 0.0,
-            "lost": feed.lost,
+            "lost": feed.lost + self._lens.missed,
             "following": feed.state.phase == "following",
             "phase": feed.state.phase,
             "sentence": feed.state.sentence,

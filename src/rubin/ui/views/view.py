@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from rubin.model.batch import FlowBatch
+from rubin.model.batch import FlowBatch, Lost, empty
+from rubin.model.enums import LostSource
 from rubin.model.filter import Filters
 from rubin.query.picture import chosen
 from rubin.store.cursor import Cursor
 from rubin.store.ring import Ring
-from rubin.ui.feed import Feed
+from rubin.ui.feed import Feed, Gap
 from rubin.ui.frames import Body, Dictionary
 from rubin.ui.views.asked import Asked
 
@@ -30,12 +31,17 @@ class View(Protocol):
 
 
 class Lens:
-    """The flows that one question is about: those that were held when it was asked, then those that come."""
+    """The flows that one question is about: those that were held when it was asked, then those that come.
+
+    `missed` counts those that the ring overwrote before they were read here.
+    """
 
     def __init__(self, feed: Feed, asked: Asked, dictionary: Dictionary) -> None:
         self.feed, self.asked, self.dictionary = feed, asked, dictionary
         self.filters: Filters | None = asked.filters()
         self.cursor = Cursor(feed.ring, feed.ring.next_row)
+        self.missed = 0
+        self._told = feed.gaps[-1] if feed.gaps else None
 
     @property
     def ring(self) -> Ring:
@@ -55,6 +61,25 @@ class Lens:
         views = self.ring.scan(None, end, newest_first, since_ns=since_ns, until_ns=until_ns)
         return (chosen(view, self.filters, since_ns, until_ns) for view in views)
 
-    def new(self) -> list[FlowBatch]:
-        """What has come since the last time, with the losses."""
-        return [chosen(view, self.filters, None, None) for view in self.cursor.read()]
+    def new(self) -> Iterator[FlowBatch]:
+        """All that has come since the last time, a span at a time, with the losses, of which some may be this one's."""
+        end = self.ring.next_row
+        while True:
+            for view in self.cursor.read():
+                yield chosen(view, self.filters, None, None)
+            if self.cursor.row >= end:
+                break
+        if missed := self.cursor.take_overtaken():
+            self.missed += missed
+            lost = Lost(LostSource.HUBBLE_RING_BUFFER, missed, self.feed.now_ns(), place="memory of the UI")
+            yield empty(lost=(lost,))
+
+    def lately(self, seconds: float) -> int:
+        """How many flows of the last seconds were held when the question was asked."""
+        return sum(map(len, self.scan(self.feed.now_ns() - int(seconds * 1e9), None)))
+
+    def gaps(self) -> list[Gap]:
+        """The breaks of the feed since the last time."""
+        new = self.feed.gaps_after(self._told)
+        self._told = new[-1] if new else self._told
+        return new
