@@ -1,11 +1,10 @@
-"""A page that stays open: paused, while the server goes, and under load."""
+"""A page that is paused."""
 
 import re
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import SIZE, Watched
-from tests.browser.stage import Stage
+from tests.browser.conftest import Watched
 from tests.waiting import wait_for
 
 HELD = (
@@ -23,19 +22,3 @@ def test_a_pause_holds_still_and_counts_on(watched: Watched):
     assert page.evaluate(HELD) == before
     page.keyboard.press("Space")
     wait_for(lambda: page.evaluate(HELD) > before, "the table to go on")
-
-
-def test_the_ui_comes_back_when_its_server_does(chromium: Browser, stage: Stage, tmp_path):
-    """`rubin ui` is ended and begun again at the same address while a page is open."""
-    other = Stage(tmp_path, history_s=5)
-    with other.running():
-        context = chromium.new_context(viewport=SIZE)
-        page = context.new_page()
-        page.goto(f"{other.url}/flows")
-        expect(page.locator("section.flows")).to_contain_text("flows held")
-        other.end_ui()
-        expect(page.get_by_role("alert").first).to_be_visible(timeout=20_000)
-        other.begin_ui()
-        expect(page.locator("section.flows")).to_contain_text("flows held", timeout=30_000)
-        expect(page.locator(".banner")).to_have_count(0, timeout=30_000)
-        context.close()

@@ -1,12 +1,9 @@
-"""Every screen, dark and light: it shows what there is, breaks no rule, and asks nobody else."""
+"""The first load: small, soon there, of one origin; and what is shown is text, whatever it says."""
 
 import gzip
 import re
 import urllib.request
-from typing import Literal
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import SIZE, Watched
@@ -14,14 +11,6 @@ from tests.browser.shop import HOSTILE
 from tests.browser.stage import Stage
 from tools.build_web import STATIC
 
-SCREENS = {
-    "map": ("section.map", "connection"),
-    "flows": ("section.flows", "FORWARDED"),
-    "drops": ("section.list", "NETFILTER_DROP"),
-    "services": ("section.list", "shop/catalog"),
-    "dns": ("section.list", "mial.shop.svc.cluster.local"),
-    "health": ("section.health", "following"),
-}
 FIRST_LOAD_KB = 120
 
 
@@ -51,29 +40,6 @@ def test_nothing_but_its_own_may_run_or_be_asked(stage: Stage):
     assert "unsafe" not in policy
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("screen", SCREENS)
-def test_a_screen_shows_what_there_is_and_is_accessible(
-    chromium: Browser, stage: Stage, screen: str, theme: Literal["dark", "light"]
-):
-    context = chromium.new_context(viewport=SIZE, color_scheme=theme, reduced_motion="reduce")
-    watched = Watched(context.new_page(), stage)
-    page = watched.open(f"/{screen}")
-    selector, text = SCREENS[screen]
-    page.wait_for_selector(selector)
-    expect(page.locator(selector)).to_contain_text(text)
-    page.wait_for_timeout(500)  # for the picture alone: the last colours fade in
-    watched.picture(f"{screen}-{theme}")
-    serious = [
-        (one["id"], one["help"], [node["html"][:120] for node in one["nodes"][:3]])
-        for one in Axe().run(page).response["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
-    assert watched.wrong == []
-    context.close()
-
-
 def test_the_map_names_what_the_server_counts(watched: Watched, stage: Stage):
     page = watched.open("/map")
     grid = as_table(page)
@@ -89,13 +55,22 @@ def test_names_with_markup_are_text(watched: Watched):
     assert page.locator("img").count() == 0
 
 
-def test_an_explanation_is_one_click_away(watched: Watched, stage: Stage):
-    page = watched.open("/drops")
-    page.get_by_role("button", name=re.compile("^explain")).first.click()
+def test_an_exchange_is_shown_as_the_server_has_it(watched: Watched, stage: Stage):
+    page = watched.open("/services?protocol=http&to-namespace=shop")
+    page.get_by_role("row", name="shop/catalog").get_by_role("button", name="one of them").click()
     panel = page.locator("aside")
-    expect(panel).to_contain_text("NETFILTER_DROP")
-    expect(panel).to_contain_text("What to try")
-    watched.picture("explain-dark")
+    expect(panel).to_contain_text("What was said")
+    (uuid,) = re.findall(r"exchange(?::|%3A)([0-9a-f-]{36})", page.url)
+    (told,) = stage.get(f"/api/v1/exchange?uuid={uuid}")["exchanges"]
+    expect(panel.get_by_role("heading", level=2)).to_have_text(f"{told['method']} {told['target']}")
+    for side in ("client", "server"):
+        expect(panel).to_contain_text(told[side]["name"])
+    for title, value in (("status", told["status"]), ("took", "9 ms"), ("node", told["node"])):
+        expect(panel.locator(".row", has_text=re.compile(f"^{title}"))).to_contain_text(str(value))
+    panel.get_by_role("button", name="its flow").click()
+    expect(panel).to_contain_text(told["response_uuid"] or told["request_uuid"])
+    page.go_back()
+    expect(panel).to_contain_text("What was said")
 
 
 def test_it_paints_at_once(chromium: Browser, stage: Stage):

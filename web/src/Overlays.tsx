@@ -5,8 +5,10 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "./api";
 import { apply } from "./filter/FilterBar";
 import { allKeys, type Key, register } from "./keys";
-import { mapModel } from "./screens/MapScreen";
-import { goScreen, narrow, note, select } from "./state";
+import { Live } from "./live";
+import { only } from "./map/acts";
+import { MORE, type MapNode, sceneOf } from "./map/scene";
+import { goScreen, note, select } from "./state";
 import { pairsOf, SCREENS } from "./url";
 
 const open = signal<"" | "palette" | "keys">("");
@@ -31,7 +33,9 @@ export function Overlays() {
   );
   if (open.value === "") return null;
   return (
-    <Dialog label={open.value === "keys" ? "Keys" : "Palette"}>{open.value === "keys" ? <Keys /> : <Palette />}</Dialog>
+    <Dialog key={open.value} kind={open.value}>
+      {open.value === "keys" ? <Keys /> : <Palette />}
+    </Dialog>
   );
 }
 
@@ -39,7 +43,7 @@ const close = (): void => {
   open.value = "";
 };
 
-function Dialog({ label, children }: { label: string; children: preact.ComponentChildren }) {
+function Dialog({ kind, children }: { kind: "keys" | "palette"; children: preact.ComponentChildren }) {
   const dialog = useRef<HTMLDialogElement>(null);
   // before the next key is pressed, else its letter would be taken for a command
   useLayoutEffect(() => {
@@ -50,8 +54,8 @@ function Dialog({ label, children }: { label: string; children: preact.Component
   return (
     <dialog
       ref={dialog}
-      aria-label={label}
-      onClose={close}
+      aria-label={kind === "keys" ? "Keys" : "Palette"}
+      onClose={() => open.value === kind && close()} // told late: the other may be open by then
       onClick={(event) => event.target === dialog.current && close()}
       onKeyDown={(event) => event.stopPropagation()}
     >
@@ -78,7 +82,7 @@ function Keys() {
             {[...titled(keys.filter((key) => key.group === group))].map(([title, mine]) => (
               <div class="row" key={title}>
                 <span>{title}</span>
-                <span>
+                <span data-keys={mine.join(",")}>
                   {(mine.length > 4 ? [`${mine[0]}–${mine[mine.length - 1]}`] : mine)
                     .flatMap((each) => each.split(" "))
                     .map((part) => (
@@ -125,6 +129,31 @@ interface Entry {
 
 const UUID = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
+/** Who is known, by the query that asks for it alone. */
+const names = signal<ReadonlyMap<string, string>>(new Map());
+const HELD_MS = 3_600_000;
+
+/** Asks the server who there is, so that the palette knows names on every screen. Comes out: what ends the asking. */
+function askNames(): () => void {
+  const asking = ["namespace", "workload", "pod"].map((scope) => {
+    const live = new Live((frame, texts) => {
+      const told = sceneOf(frame, texts).nodes.filter((node: MapNode) => node.query && node.kind !== MORE);
+      names.value = new Map([...names.value, ...told.map((node): [string, string] => [node.query, node.name])]);
+      live.pause(true); // once is enough
+    });
+    live.update({ view: "map", query: "", scope, time: { mode: "live", window_ms: HELD_MS }, max_rows: 500 });
+    return live;
+  });
+  return () => {
+    for (const live of asking) live.close();
+  };
+}
+
+function onlyNamed(title: string, query: string): Entry {
+  const pairs = pairsOf(query);
+  return { title, hint: `only ${pairs.map((pair) => pair.join("=")).join(" ")}`, run: () => only(pairs) };
+}
+
 function entries(text: string): Entry[] {
   const low = text.trim().toLowerCase();
   const found: Entry[] = [];
@@ -132,15 +161,13 @@ function entries(text: string): Entry[] {
     found.push({ title: `flow ${text.trim()}`, hint: "open", run: () => select(`flow:${text.trim().toLowerCase()}`) });
   for (const screen of SCREENS)
     found.push({ title: screen[0].toUpperCase() + screen.slice(1), hint: "screen", run: () => goScreen(screen) });
-  for (const node of mapModel().scene.peek().nodes) {
-    const [pair] = pairsOf(node.query);
-    if (!pair || !low) continue;
-    found.push({ title: node.name, hint: `only ${pair.join("=")}`, run: () => narrow(pair[0], pair[1], "only") });
-  }
+  if (low) found.push(...[...names.value].map(([query, title]) => onlyNamed(title, query)));
   for (const key of unique(allKeys())) found.push({ title: key.title, hint: key.keys, run: () => key.run(null) });
   const hits = found.filter(
     (entry) => `${entry.title} ${entry.hint}`.toLowerCase().includes(low) || UUID.test(text.trim()),
   );
+  const starts = (entry: Entry): number => Number(low !== "" && entry.title.toLowerCase().startsWith(low));
+  hits.sort((a, b) => starts(b) - starts(a));
   if (low && !UUID.test(low))
     hits.push({
       title: `filter by ${text.trim()}`,
@@ -161,7 +188,9 @@ async function take(text: string): Promise<void> {
 function Palette() {
   const [text, write] = useState("");
   const [active, activate] = useState(0);
+  useEffect(askNames, []);
   const found = entries(text);
+  useEffect(() => document.getElementById(`palette-${active}`)?.scrollIntoView({ block: "nearest" }), [active]);
   const run = (at: number): void => {
     close();
     found[at]?.run();

@@ -3,9 +3,11 @@
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { FilterBar } from "./filter/FilterBar";
+import { flowsFile } from "./files";
 import { Icon } from "./icons";
 import { onKey, register } from "./keys";
 import { link, refusals, start, timings } from "./live";
+import { misread } from "./misread";
 import { openKeys, Overlays } from "./Overlays";
 import { Panel } from "./panel/Panel";
 import { Dns } from "./screens/Dns";
@@ -16,6 +18,7 @@ import { mapModel, MapScreen } from "./screens/MapScreen";
 import { Services } from "./screens/Services";
 import {
   announced,
+  arrivedAt,
   begin,
   copy,
   density,
@@ -77,6 +80,8 @@ function App() {
           group: "Filter",
           run: () => void copy(`${good.value.command} --follow`, "command"),
         },
+        { keys: "y r", title: "save the flows as JSON lines", group: "Filter", run: () => flowsFile("jsonl") },
+        { keys: "y v", title: "save the flows as CSV", group: "Filter", run: () => flowsFile("csv") },
       ]),
     [],
   );
@@ -183,7 +188,7 @@ function Banner() {
     return (
       <div class="banner" role="alert">
         <strong>The server does not answer.</strong> What is shown is from before.{" "}
-        {retryAtMs ? `The next attempt is in ${seconds} s.` : "Connecting…"}
+        <span aria-hidden="true">{retryAtMs ? `The next attempt is in ${seconds} s.` : "Connecting…"}</span>
       </div>
     );
   }
@@ -197,6 +202,14 @@ function Banner() {
     return (
       <div class="banner" role="alert">
         <strong>{refusal.error}</strong> {refusal.way_on}
+      </div>
+    );
+  const unread = misread(...arrivedAt.value, meta.value);
+  if (unread.length)
+    return (
+      <div class="banner" role="status">
+        <strong>Not understood in this link, and passed over:</strong> {unread.join(", ")}.{" "}
+        <button onClick={() => (arrivedAt.value = ["", ""])}>hide</button>
       </div>
     );
   return null;

@@ -23,8 +23,15 @@ export type ToWorker =
   | { op: "ready" };
 
 export type FromWorker =
-  | { op: "frames"; connection: number; frames: Frame[] }
+  | { op: "frames"; connection: number; frames: Frame[]; received: Received }
   | { op: "state"; phase: "connecting" | "open" | "waiting"; attempt: number; retryMs: number; why: string };
+
+/** What this connection has brought: frames, sequence numbers that never came, the most that ever waited at once. */
+export interface Received {
+  frames: number;
+  skipped: number;
+  waited: number;
+}
 
 const RETRY_MS = [500, 1000, 2000, 4000, 8000, 15_000];
 const HIDDEN_MS = 5000;
@@ -38,6 +45,11 @@ let ready = false;
 let hidden = false;
 let flush: ReturnType<typeof setTimeout> | undefined;
 let waiting: Frame[] = [];
+/** Credits that are given back together with those of the next frames that the page takes. */
+let owed = 0;
+let received: Received = { frames: 0, skipped: 0, waited: 0 };
+/** By subscription, the last sequence number. */
+const sequences = new Map<number, number>();
 const subscriptions = new Map<number, Subscription>();
 const paused = new Set<number>();
 
@@ -54,6 +66,9 @@ function connect(): void {
   socket = mine;
   connection += 1;
   waiting = [];
+  owed = 0;
+  received = { frames: 0, skipped: 0, waited: 0 };
+  sequences.clear();
   tell({ op: "state", phase: "connecting", attempt, retryMs: 0, why: "" });
   mine.onopen = () => {
     attempt = 0;
@@ -78,19 +93,36 @@ function take(buffer: ArrayBuffer): void {
   try {
     frame = decode(buffer);
   } catch (error) {
+    socket?.close();
     lost(String(error));
     return;
   }
+  note(frame);
   const newest = frame.type === FrameType.map || frame.type === FrameType.stats;
   const before = newest ? waiting.findIndex((each) => each.type === frame.type && each.sub === frame.sub) : -1;
   if (before >= 0) {
     // what the page did not take is overtaken; its dictionary additions are not said again
     frame.strings = [...waiting[before].strings, ...frame.strings];
     waiting.splice(before, 1);
-    say({ op: "credit", n: 1 });
+    owed += 1;
+    if (!hidden) credit(); // nobody looks at a hidden page: the server keeps the newest until this one is taken
   }
   waiting.push(frame);
+  received.waited = Math.max(received.waited, waiting.length);
   give();
+}
+
+function note(frame: Frame): void {
+  received.frames += 1;
+  if (!frame.seq) return; // said at once, out of the order
+  const before = sequences.get(frame.sub);
+  if (before !== undefined) received.skipped += Math.max(0, frame.seq - before - 1);
+  sequences.set(frame.sub, frame.seq);
+}
+
+function credit(): void {
+  if (owed) say({ op: "credit", n: owed });
+  owed = 0;
 }
 
 function give(): void {
@@ -114,8 +146,9 @@ function send(): void {
   for (const frame of frames)
     for (const table of Object.values(frame.tables))
       for (const column of Object.values(table.columns)) owned.add(column.buffer as ArrayBuffer);
-  tell({ op: "frames", connection, frames }, [...owned]);
-  say({ op: "credit", n: frames.length });
+  tell({ op: "frames", connection, frames, received }, [...owned]);
+  owed += frames.filter((frame) => frame.seq).length;
+  credit();
 }
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
@@ -131,6 +164,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     case "unsub":
       subscriptions.delete(data.id);
       paused.delete(data.id);
+      sequences.delete(data.id);
       waiting = waiting.filter((frame) => frame.sub !== data.id || frame.strings.length > 0);
       say({ op: "unsub", id: data.id });
       break;

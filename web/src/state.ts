@@ -45,6 +45,10 @@ export interface Parsed {
   command: string;
 }
 
+const DEFAULT_SCOPE = "workload";
+
+/** The path and the query as they were when the page opened or history moved; "": said, and seen. */
+export const arrivedAt = signal<[string, string]>([location.pathname, location.search]);
 export const place = signal<Place>(read(location.pathname, location.search));
 export const meta = signal<Meta | null>(null);
 export const metaError = signal<ApiError | null>(null);
@@ -53,7 +57,11 @@ export const screen = computed(() => place.value.screen);
 export const time = computed(() => place.value.time);
 export const view = computed(() => place.value.view);
 export const filterText = computed(() => queryOf(place.value.filter));
-export const scope = computed(() => view.value.scope ?? "workload");
+/** One that the server knows: another one in a link is said, and this shown. */
+export const scope = computed(() => {
+  const asked = view.value.scope || DEFAULT_SCOPE;
+  return (meta.value?.scopes ?? [asked]).includes(asked) ? asked : DEFAULT_SCOPE;
+});
 export const selection = computed(() => view.value.sel ?? "");
 
 /** The last filter that the server understood; what is shown obeys this one. */
@@ -116,10 +124,18 @@ export function look(change: Record<string, string>, how: "push" | "replace" = "
 export const select = (what: string): void => look({ sel: what }, "push");
 
 export function goScreen(to: Screen): void {
-  const { scope, cols, metric, abnormal } = place.value.view;
-  const kept = Object.entries({ scope, cols, metric, abnormal }).filter(([, value]) => value);
-  go({ screen: to, view: Object.fromEntries(kept) as Record<string, string> });
+  const { screen, view } = place.value;
+  if (screen === "map") ofMap = picked(view, MAP_KEYS);
+  go({ screen: to, view: { ...picked(view, SHARED_KEYS), ...(to === "map" ? ofMap : {}) } });
 }
+
+const SHARED_KEYS = ["scope", "cols", "metric", "abnormal"];
+/** What the map alone has comes back with it. */
+const MAP_KEYS = ["cam", "idle", "open", "pin", "shut", "table", "tsort"];
+let ofMap: Record<string, string> = {};
+
+const picked = (view: Record<string, string>, keys: string[]): Record<string, string> =>
+  Object.fromEntries(keys.flatMap((key) => (view[key] ? [[key, view[key]]] : [])));
 
 export const goTime = (to: Time): void => {
   batch(() => {
@@ -184,6 +200,7 @@ async function understand(query: string): Promise<void> {
 
 export function begin(): void {
   addEventListener("popstate", () => {
+    arrivedAt.value = [location.pathname, location.search];
     place.value = read(location.pathname, location.search);
   });
   effect(() => {

@@ -25,6 +25,10 @@ export function count(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, " "); // toLocaleString takes fifty times as long
 }
 
+/** "1 group", "2 groups" */
+export const plural = (n: number, word: string): string =>
+  `${count(n)} ${word}${n === 1 ? "" : word.endsWith("s") ? "es" : "s"}`;
+
 /** A rate by the second: "340/s", "1.2k/s"; below one a second by the minute. */
 export function rate(perSecond: number): string {
   if (!Number.isFinite(perSecond)) return NONE;

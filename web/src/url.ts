@@ -40,16 +40,30 @@ export function read(pathname: string, search: string): Place {
   return { screen, filter, time: timeOf(times), view };
 }
 
+const LAST_MS = Date.UTC(2200, 0);
+const LONGEST_MS = 3650 * 86_400_000;
+
+/** Ms since the epoch of a date; NaN: it is none that can be looked at. */
+export function momentMs(text = ""): number {
+  const ms = Date.parse(text);
+  return ms > 0 && ms < LAST_MS ? ms : NaN;
+}
+
+/** The ms of a duration that can be looked at; NaN: it is none. */
+export function lengthMs(text = ""): number {
+  const ms = durationMs(text);
+  return ms > 0 && ms <= LONGEST_MS ? ms : NaN;
+}
+
 function timeOf(times: Record<string, string>): Time {
-  const windowMs = durationMs(times.window ?? "") || WINDOW_MS;
-  const atMs = Date.parse(times.at ?? "");
+  const windowMs = lengthMs(times.window) || WINDOW_MS;
+  const atMs = momentMs(times.at);
   if (atMs) return { mode: "at", atMs, windowMs };
-  const sinceMs = Date.parse(times.since ?? "");
-  const untilMs = Date.parse(times.until ?? "");
+  const [sinceMs, untilMs] = [momentMs(times.since), momentMs(times.until)];
   if (sinceMs && untilMs && untilMs > sinceMs) return { mode: "range", sinceMs, untilMs };
   if (sinceMs) return { mode: "range", sinceMs, untilMs: Math.max(Date.now(), sinceMs + 1) };
   if (untilMs) return { mode: "at", atMs: untilMs, windowMs };
-  return { mode: "live", windowMs: durationMs(times.since ?? "") || windowMs };
+  return { mode: "live", windowMs: lengthMs(times.since) || windowMs };
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString();

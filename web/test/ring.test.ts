@@ -80,6 +80,51 @@ describe("the ring", () => {
   });
 });
 
+describe("after a break", () => {
+  const other = new Map([...texts].map(([number, text]) => [number + 70, text])); // another connection's numbers
+  const renumbered = (table: Table): Table => {
+    const of = (name: string): Column => table.columns[name].map((number) => (number ? number + 70 : 0));
+    const names = ["source", "destination", "protocol", "summary"];
+    return { ...table, columns: { ...table.columns, ...Object.fromEntries(names.map((name) => [name, of(name)])) } };
+  };
+  const times = (ring: FlowRing): number[] =>
+    Array.from({ length: ring.size }, (_, i) => ring.columns.time[ring.place(ring.oldest + i)] - 1000);
+
+  test("what is held stays, in its place and its words, and nothing is there twice", () => {
+    const ring = new FlowRing(100);
+    ring.append(rows(20), texts);
+    ring.resume(renumbered(rows(20, 10)), other);
+    expect(times(ring)).toEqual(Array.from({ length: 30 }, (_, i) => i));
+    expect([ring.text("source", ring.place(3)), ring.text("source", ring.place(29))]).toEqual([
+      "shop/payments",
+      "shop/payments",
+    ]);
+    ring.append(renumbered(rows(25, 10)), other); // a server that began anew tells what was once more
+    expect(times(ring).slice(0, 30)).toEqual(Array.from({ length: 30 }, (_, i) => i));
+    expect(times(ring).slice(30)).toEqual([30, 31, 32, 33, 34]);
+  });
+
+  test("a row says so where nothing joins them", () => {
+    const ring = new FlowRing(100);
+    ring.append(rows(5), texts);
+    ring.resume(renumbered(rows(5, 50)), other);
+    expect(ring.size).toBe(11);
+    expect(ring.columns.is_loss[5]).toBe(2);
+    expect(cell("summary", ring, 5, true)).toContain("not shown");
+  });
+
+  test("texts that no row has any more are given up", () => {
+    const ring = new FlowRing(50);
+    for (let n = 1; n < 60_000; n += 3)
+      ring.append(
+        { n: 3, columns: { source: Uint32Array.of(n, n + 1, n + 2) } },
+        new Map([n, n + 1, n + 2].map((number) => [number, `pod-${number}`])),
+      );
+    expect(ring.texts.size).toBeLessThan(20_100);
+    expect(ring.text("source", ring.place(ring.added - 1))).toMatch(/^pod-\d+$/);
+  });
+});
+
 describe("what is kept", () => {
   const ring = new FlowRing(1000);
   ring.append(rows(1500), texts);

@@ -10,6 +10,7 @@ import {
   moment,
   nanoseconds,
   percent,
+  plural,
   rate,
 } from "../src/units";
 
@@ -39,6 +40,8 @@ test.each([
   [percent(NaN), "–"],
   [count(1234567), "1 234 567"],
   [count(NaN), "–"],
+  [plural(1, "group"), "1 group"],
+  [plural(1200, "process"), "1 200 processes"],
   [clock(1_764_194_400_204, true, true), "22:00:00.204"],
   [clock(0, true), "–"],
   [moment(1_764_194_400_204, true), "2025-11-26 22:00:00.204 UTC"],

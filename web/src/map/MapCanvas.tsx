@@ -2,27 +2,37 @@
 
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { register } from "../keys";
-import { go, narrow, place, select, selection, still } from "../state";
+import { select, selection, still } from "../state";
 import { pairsOf } from "../url";
+import { exclude, only, opened, selectedId } from "./acts";
 import { toScreen, toWorld } from "./camera";
-import { type Palette, strokeEdge } from "./draw";
-import { nodeToward } from "./geometry";
 import { NODE_H, NODE_W } from "./cards";
-import type { MapModel } from "./model";
+import { type Palette, strokeEdge } from "./draw";
+import { keysOfMap } from "./hand";
+import { openMenu } from "./Menu";
+import { Minimap } from "./Minimap";
+import type { MapModel, Spot } from "./model";
+import { MORE } from "./scene";
 import { palette } from "./style";
+import "./map.css";
 
 const PULSE_MS = 1500;
 const DRAG_PX = 4;
-
-export function selectedId(text: string, kind: "node" | "edge"): number {
-  return text.startsWith(`${kind}:`) ? Number(text.slice(kind.length + 1)) : 0;
-}
+/** So long the pointer rests before the rest is dimmed. */
+const LIGHT_MS = 90;
+/** What the panel would hide waits for it until a second click would have come, which else would miss. */
+const PANEL_PX = 400;
+const DOUBLE_MS = 300;
+/** Each has colours of its own. */
+const LOOKS = ["(prefers-color-scheme: dark)", "(prefers-contrast: more)", "(forced-colors: active)"];
 
 export function MapCanvas({ model, summary }: { model: MapModel; summary: string }) {
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const hover = useRef<{ node: number } | { edge: number } | null>(null);
+  const band = useRef<HTMLDivElement>(null);
+  const hover = useRef<Spot | null>(null);
+  const lighting = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const choosing = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const frame = useRef(0);
   const colours = useRef<Palette | null>(null);
   const pulses = useRef(new Map<number, number>());
@@ -144,12 +154,12 @@ export function MapCanvas({ model, summary }: { model: MapModel; summary: string
     if (box.current) watch.observe(box.current);
     const redraw = (): void => {
       colours.current = null;
-      model.redraw();
+      model.recolour();
     };
     const themes = new MutationObserver(redraw);
     themes.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
-    const dark = matchMedia("(prefers-color-scheme: dark)");
-    dark.addEventListener("change", redraw);
+    const looks = LOOKS.map((query) => matchMedia(query));
+    for (const each of looks) each.addEventListener("change", redraw);
     const wheel = (event: WheelEvent): void => {
       event.preventDefault();
       const at = (canvas.current as HTMLCanvasElement).getBoundingClientRect();
@@ -163,7 +173,7 @@ export function MapCanvas({ model, summary }: { model: MapModel; summary: string
     return () => {
       watch.disconnect();
       themes.disconnect();
-      dark.removeEventListener("change", redraw);
+      for (const each of looks) each.removeEventListener("change", redraw);
       canvas.current?.removeEventListener("wheel", wheel);
       cancelAnimationFrame(frame.current);
     };
@@ -176,18 +186,23 @@ export function MapCanvas({ model, summary }: { model: MapModel; summary: string
 
   const down = (event: PointerEvent): void => {
     if (event.button !== 0) return;
+    clearTimeout(choosing.current); // no panel opens under a hand
+    hovered(null);
     const target = event.currentTarget as HTMLCanvasElement;
     target.setPointerCapture(event.pointerId);
-    const [wx, wy] = pointed(event);
-    const hit = model.hit(wx, wy);
+    model.hold(true);
+    const begun = pointed(event);
+    const hit = model.hit(...begun);
     const node = hit && "node" in hit ? hit.node : 0;
     const from = node ? (model.places.get(node) as [number, number]) : null;
+    const boxes = event.shiftKey && !node;
     let [x, y, far] = [event.clientX, event.clientY, 0];
     const move = (now: PointerEvent): void => {
       far += Math.abs(now.clientX - x) + Math.abs(now.clientY - y);
-      if (far > DRAG_PX && from) {
+      if (far > DRAG_PX && boxes) showBand(begun, pointed(now));
+      else if (far > DRAG_PX && from) {
         const [nx, ny] = pointed(now);
-        model.pin(node, [from[0] + nx - wx, from[1] + ny - wy]);
+        model.drag(node, [from[0] + nx - begun[0], from[1] + ny - begun[1]]);
       } else if (far > DRAG_PX) model.pan(now.clientX - x, now.clientY - y);
       [x, y] = [now.clientX, now.clientY];
     };
@@ -195,37 +210,51 @@ export function MapCanvas({ model, summary }: { model: MapModel; summary: string
       target.removeEventListener("pointermove", move);
       target.removeEventListener("pointerup", up);
       target.removeEventListener("pointercancel", up);
+      model.hold(false);
       if (far <= DRAG_PX) clicked(now, hit);
+      else if (boxes) {
+        model.frame(boxOf(begun, pointed(now)));
+        showBand(begun, begun);
+      } else if (from) model.pin(node);
     };
     target.addEventListener("pointermove", move);
     target.addEventListener("pointerup", up);
     target.addEventListener("pointercancel", up);
   };
 
-  const clicked = (event: PointerEvent, hit: ReturnType<MapModel["hit"]>): void => {
+  const showBand = (a: [number, number], b: [number, number]): void => {
+    const box = boxOf(a, b);
+    const [x, y] = toScreen(model.camera, box.x, box.y);
+    const { style } = band.current as HTMLDivElement;
+    style.transform = `translate(${x}px, ${y}px)`;
+    style.width = `${box.w * model.camera.k}px`;
+    style.height = `${box.h * model.camera.k}px`;
+    band.current?.toggleAttribute("hidden", !box.w);
+  };
+
+  const clicked = (event: PointerEvent, hit: Spot | null): void => {
     if (!hit) return select("");
     const node = "node" in hit ? model.scene.value.nodeById.get(hit.node) : undefined;
-    const [pair] = node ? pairsOf(node.query) : [];
-    if (pair && event.shiftKey) return narrow(pair[0], pair[1], "exclude");
-    if (pair && event.altKey) return narrow(pair[0], pair[1], "only");
-    select("node" in hit ? `node:${hit.node}` : `edge:${hit.edge}`);
+    const pairs = pairsOf(node?.query ?? "");
+    if (pairs.length && event.shiftKey) return exclude(pairs);
+    if (pairs.length && event.altKey) return only(pairs);
+    if (node?.kind === MORE) return opened(model, node.id);
+    const choose = (): void => select("node" in hit ? `node:${hit.node}` : `edge:${hit.edge}`);
+    const hidden = event.clientX > innerWidth - PANEL_PX || (node && model.isHiddenBy(PANEL_PX, node.id));
+    if (selection.value || !hidden) choose();
+    else choosing.current = setTimeout(choose, DOUBLE_MS);
   };
 
-  const opened = (event: MouseEvent): void => {
-    const hit = model.hit(...pointed(event));
-    if (hit && "node" in hit) openFlows(model, hit.node);
-  };
-
-  const moved = (event: PointerEvent): void => {
-    if (event.buttons) return;
-    const hit = model.hit(...pointed(event));
+  const hovered = (hit: Spot | null): void => {
+    clearTimeout(lighting.current);
     if (JSON.stringify(hit) === JSON.stringify(hover.current)) return;
     hover.current = hit;
-    (event.currentTarget as HTMLElement).classList.toggle("over", hit !== null);
+    canvas.current?.classList.toggle("over", hit !== null);
+    lighting.current = setTimeout(() => model.light(hit), hit ? LIGHT_MS : 0);
     ask();
   };
 
-  useEffect(() => keysOf(model), []);
+  useEffect(() => keysOfMap(model, () => canvas.current as HTMLElement), []);
 
   return (
     <div class="map-canvas" ref={box}>
@@ -233,57 +262,31 @@ export function MapCanvas({ model, summary }: { model: MapModel; summary: string
         ref={canvas}
         tabIndex={0}
         role="application"
-        aria-label={`Map: ${summary}. Arrows go from one to another, Enter opens, t shows a table.`}
+        aria-label={`Map: ${summary}. Arrows go from one to another, Enter opens, Shift-F10 shows a menu, t a table.`}
         onPointerDown={down}
-        onPointerMove={moved}
-        onPointerLeave={() => {
-          hover.current = null;
-          ask();
+        onPointerMove={(event) => event.buttons || hovered(model.hit(...pointed(event)))}
+        onPointerLeave={() => hovered(null)}
+        onDblClick={(event) => {
+          const hit = model.hit(...pointed(event));
+          clearTimeout(choosing.current);
+          if (hit && "node" in hit && model.scene.value.nodeById.get(hit.node)?.kind !== MORE) opened(model, hit.node);
         }}
-        onDblClick={opened}
+        onContextMenu={(event) => {
+          event.preventDefault();
+          const hit = model.hit(...pointed(event));
+          if (hit) openMenu(model, hit, event.clientX, event.clientY);
+        }}
       />
+      <div class="zoom-box" ref={band} hidden />
+      <Minimap model={model} />
     </div>
   );
 }
 
-/** The flows of a node. */
-export function openFlows(model: MapModel, id: number): void {
-  const node = model.scene.value.nodeById.get(id);
-  if (!node) return;
-  const mine = pairsOf(node.query);
-  const names = new Set(mine.map(([name]) => name));
-  go({ screen: "flows", filter: [...place.value.filter.filter(([name]) => !names.has(name)), ...mine], view: {} });
-}
-
-function keysOf(model: MapModel): () => void {
-  const onMap = (): boolean => place.value.screen === "map" && place.value.view.table !== "1";
-  const step = (dx: number, dy: number) => (): void => {
-    const id = nodeToward(model.present(), selectedId(selection.value, "node"), dx, dy);
-    if (id === null) return;
-    select(`node:${id}`);
-    model.reveal(id);
-  };
-  const pan = (dx: number, dy: number) => (): void => model.pan(dx * 80, dy * 80);
-  const key = (keys: string, title: string, run: () => void) => ({
-    keys,
-    title,
-    run,
-    group: "Map" as const,
-    when: onMap,
-  });
-  return register([
-    key("ArrowLeft", "go to the next node that way", step(-1, 0)),
-    key("ArrowRight", "go to the next node that way", step(1, 0)),
-    key("ArrowUp", "go to the next node that way", step(0, -1)),
-    key("ArrowDown", "go to the next node that way", step(0, 1)),
-    key("Shift-ArrowLeft", "move the map", pan(1, 0)),
-    key("Shift-ArrowRight", "move the map", pan(-1, 0)),
-    key("Shift-ArrowUp", "move the map", pan(0, 1)),
-    key("Shift-ArrowDown", "move the map", pan(0, -1)),
-    key("+", "nearer", () => model.zoom(1.25)),
-    key("-", "farther", () => model.zoom(0.8)),
-    key("z", "all of the map", () => model.fit()),
-    key("L", "lay out anew", () => model.layAnew()),
-    key("Enter", "flows of the selected node", () => openFlows(model, selectedId(selection.value, "node"))),
-  ]);
-}
+/** The box between two corners. */
+const boxOf = ([ax, ay]: [number, number], [bx, by]: [number, number]) => ({
+  x: Math.min(ax, bx),
+  y: Math.min(ay, by),
+  w: Math.abs(ax - bx),
+  h: Math.abs(ay - by),
+});

@@ -3,6 +3,9 @@
 import { useState } from "preact/hooks";
 import { look, select, selection, view } from "../state";
 import { bytes, duration, NONE, percent, rate } from "../units";
+import { fold, selectedId } from "./acts";
+import { openMenu } from "./Menu";
+import type { MapModel, Spot } from "./model";
 import { abnormalEdge, abnormalNode, type MapEdge, type MapNode, type Scene, VERDICTS } from "./scene";
 import { subtitle } from "./style";
 
@@ -56,8 +59,14 @@ function lines(scene: Scene, closed: Set<string>, sort: string, abnormal: boolea
     return (x - y || 0) * (down ? -1 : 1) || (a.name < b.name ? -1 : 1);
   };
   const out: Line[] = [];
-  const groups = [...new Set(scene.nodes.map((node) => node.group))].sort();
+  const groupOf = (node: MapNode): string => node.island?.group ?? node.group;
+  const groups = [...new Set(scene.nodes.map(groupOf))].sort();
   for (const group of groups) {
+    const card = scene.nodes.find((node) => node.island?.group === group);
+    if (card) {
+      if (!abnormal || abnormalNode(card)) out.push(lineOfCard(card, group, scene));
+      continue;
+    }
     const nodes = scene.nodes.filter((node) => node.group === group);
     const told = nodes
       .filter(
@@ -100,6 +109,17 @@ function lines(scene: Scene, closed: Set<string>, sort: string, abnormal: boolea
   return out;
 }
 
+const lineOfCard = (card: MapNode, group: string, scene: Scene): Line => ({
+  key: `group:${group}`,
+  level: 1,
+  name: group,
+  verdict: abnormalNode(card) ? 2 : 1,
+  values: nodeValues(card, scene.edges),
+  words: subtitle(card, ""),
+  opens: `node:${card.id}`,
+  children: card.members,
+});
+
 const touches = (edge: MapEdge, node: MapNode): boolean => edge.source === node.id || edge.destination === node.id;
 const sum = (told: Line[], name: string): number => told.reduce((all, line) => all + (line.values[name] || 0), 0);
 
@@ -117,17 +137,25 @@ const edgesOf = (scene: Scene, id: number, abnormal: boolean): Line[] =>
       children: 0,
     }));
 
-export function Tree({ scene }: { scene: Scene }) {
+export function Tree({ model }: { model: MapModel }) {
+  const scene = model.scene.value;
   const [closed, close] = useState(new Set<string>());
   const [active, activate] = useState("");
   const sort = view.value.tsort || "-flows";
   const told = lines(scene, closed, sort, view.value.abnormal === "1");
   const current = told.some((line) => line.key === active) ? active : told[0]?.key;
-  const fold = (key: string, on: boolean): void => {
+  const isClosed = (line: Line): boolean => closed.has(line.key) || (line.level === 1 && line.opens !== "");
+  const turn = ({ key, level }: Line, on: boolean): void => {
+    if (level === 1 && key !== "group:") return fold(key.slice(6), on);
     const next = new Set(closed);
     if (on) next.add(key);
     else next.delete(key);
     close(next);
+  };
+  const menu = ({ opens }: Line, x: number, y: number): void => {
+    const [node, edge] = [selectedId(opens, "node"), selectedId(opens, "edge")];
+    const spot: Spot | null = node ? { node } : edge ? { edge } : null;
+    if (spot) openMenu(model, spot, x, y);
   };
   const key = (event: KeyboardEvent): void => {
     const at = told.findIndex((line) => line.key === current);
@@ -137,8 +165,13 @@ export function Tree({ scene }: { scene: Scene }) {
       const next = told[Math.min(told.length - 1, Math.max(0, to))];
       activate(next.key);
       document.getElementById(`tree-${next.key}`)?.focus();
-    } else if (event.key === "ArrowRight" || event.key === "ArrowLeft") fold(line.key, event.key === "ArrowLeft");
-    else if (event.key === "Enter" && line.opens) select(line.opens);
+    } else if (event.key === "ArrowRight" || event.key === "ArrowLeft") turn(line, event.key === "ArrowLeft");
+    else if (event.key === "Enter" && line.level === 1) turn(line, !isClosed(line));
+    else if (event.key === "Enter") select(line.opens);
+    else if (event.key === "ContextMenu" || (event.key === "F10" && event.shiftKey)) {
+      const { left, bottom } = (event.target as HTMLElement).getBoundingClientRect();
+      menu(line, left + 40, bottom);
+    }
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -175,19 +208,23 @@ export function Tree({ scene }: { scene: Scene }) {
               id={`tree-${line.key}`}
               role="row"
               aria-level={line.level}
-              aria-expanded={line.children ? !closed.has(line.key) : undefined}
+              aria-expanded={line.children ? !isClosed(line) : undefined}
               aria-selected={selection.value === line.opens && line.opens !== ""}
               tabIndex={line.key === current ? 0 : -1}
               onClick={() => {
                 activate(line.key);
-                if (line.opens) select(line.opens);
-                else fold(line.key, !closed.has(line.key));
+                if (line.level === 1) turn(line, !isClosed(line));
+                else select(line.opens);
+              }}
+              onContextMenu={(event) => {
+                event.preventDefault();
+                menu(line, event.clientX, event.clientY);
               }}
             >
               <td role="gridcell" class={`level-${line.level}`}>
                 {line.children > 0 && (
                   <span class="fold" aria-hidden="true">
-                    {closed.has(line.key) ? "▸" : "▾"}
+                    {isClosed(line) ? "▸" : "▾"}
                   </span>
                 )}
                 {line.level === 3 && (

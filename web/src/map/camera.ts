@@ -42,3 +42,19 @@ export function shown(c: Camera, box: Box, width: number, height: number, margin
     low < margin ? margin - low : high > size - margin ? size - margin - high : 0;
   return panned(c, move(x1, x2, width), move(y1, y2, height));
 }
+
+/** The part of a world of this box's shape that is seen whole. */
+export const framed = (box: Box, width: number, height: number): Camera => fitted(box, width, height, 0, K_MAX);
+
+const CAMERA = /^(-?\d{1,6}(?:\.\d)?),(-?\d{1,6}(?:\.\d)?),(\d(?:\.\d{1,4})?)$/;
+
+/** As it stands in the URL: "120.5,-40,0.75". */
+export const cameraText = ({ x, y, k }: Camera): string => `${fine(x, 10)},${fine(y, 10)},${fine(k, 10_000)}`;
+
+const fine = (value: number, steps: number): number => Math.round(value * steps) / steps + 0; // no "-0"
+
+/** The camera that a text says; null: none. */
+export function cameraOf(text: string): Camera | null {
+  const [, x, y, k] = (CAMERA.exec(text) ?? []).map(Number);
+  return k >= K_MIN && k <= K_MAX ? { x, y, k } : null;
+}

@@ -6,7 +6,7 @@ import { drawLabels } from "./labels";
 import { type Ctx, squeezed, widthOf } from "./text";
 import { NODE_H, NODE_W } from "./cards";
 
-export const LOOK = { bad: 1, outside: 2, dim: 4, more: 8, locked: 16 } as const;
+export const LOOK = { bad: 1, outside: 2, dim: 4, more: 8, locked: 16, found: 32, pinned: 64, idle: 128 } as const;
 
 export interface Drawing {
   x: Float32Array;
@@ -28,6 +28,12 @@ export interface Drawing {
   dim: Uint8Array;
   labels: { edge: number; strong: string; weak: string }[];
   islands: { x: number; y: number; w: number; h: number; title: string }[];
+}
+
+/** What lies on the path under the pointer: by row of the drawing 1 or 0. */
+export interface Lit {
+  nodes: Uint8Array;
+  edges: Uint8Array;
 }
 
 export interface Palette {
@@ -53,9 +59,17 @@ const SUBS_FROM = 0.68; // farther away there is one line, in larger letters
 /** Letters of 12 units near by; farther away they grow, so that names can be read as long as a card has room. */
 const letters = (k: number): number => Math.min(18, Math.max(12, 9.5 / k));
 
-export function draw(ctx: Ctx, d: Drawing, camera: Camera, w: number, h: number, ratio: number, p: Palette): void {
-  ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-  ctx.clearRect(0, 0, w, h);
+/** What is not `lit` is dimmed; null: nothing is by that. */
+export function draw(
+  ctx: Ctx,
+  d: Drawing,
+  camera: Camera,
+  w: number,
+  h: number,
+  ratio: number,
+  p: Palette,
+  lit: Lit | null = null,
+): void {
   ctx.setTransform(
     ratio * camera.k,
     0,
@@ -66,8 +80,8 @@ export function draw(ctx: Ctx, d: Drawing, camera: Camera, w: number, h: number,
   );
   const seen = { x1: camera.x, y1: camera.y, x2: camera.x + w / camera.k, y2: camera.y + h / camera.k };
   drawIslands(ctx, d, camera.k, p);
-  drawEdges(ctx, d, seen, camera.k, p);
-  drawNodes(ctx, d, seen, camera.k, p);
+  drawEdges(ctx, d, seen, camera.k, p, lit);
+  drawNodes(ctx, d, seen, camera.k, p, lit);
   if (camera.k >= LABELS_FROM) drawLabels(ctx, d, camera.k, p);
 }
 
@@ -103,14 +117,14 @@ interface Seen {
   y2: number;
 }
 
-function drawEdges(ctx: Ctx, d: Drawing, seen: Seen, k: number, p: Palette): void {
+function drawEdges(ctx: Ctx, d: Drawing, seen: Seen, k: number, p: Palette, lit: Lit | null): void {
   ctx.lineCap = "butt";
   // what is abnormal lies on top
   for (const verdict of [0, 1, 4, 3, 2]) {
     ctx.strokeStyle = ctx.fillStyle = p.verdicts[verdict];
     for (let edge = 0; edge < d.verdict.length; edge++) {
       if (d.verdict[edge] !== verdict || !meets(d.routes, edge * 8, seen)) continue;
-      ctx.globalAlpha = d.dim[edge] ? 0.12 : verdict === 1 ? 0.75 : 1;
+      ctx.globalAlpha = d.dim[edge] || (lit && !lit.edges[edge]) ? 0.12 : verdict === 1 ? 0.75 : 1;
       const wide = WIDTHS[d.width[edge]] + (verdict === 2 ? 1 : 0);
       strokeEdge(ctx, d.routes, edge * 8, verdict, wide, p.bg, k < 0.3);
     }
@@ -160,12 +174,12 @@ const meets = (r: Routes, at: number, seen: Seen): boolean =>
   Math.min(r[at + 1], r[at + 3], r[at + 5], r[at + 7]) <= seen.y2 &&
   Math.max(r[at + 1], r[at + 3], r[at + 5], r[at + 7]) >= seen.y1;
 
-function drawNodes(ctx: Ctx, d: Drawing, seen: Seen, k: number, p: Palette): void {
+function drawNodes(ctx: Ctx, d: Drawing, seen: Seen, k: number, p: Palette, lit: Lit | null): void {
   ctx.textBaseline = "alphabetic";
   for (let i = 0; i < d.x.length; i++) {
     const [x, y, look] = [d.x[i], d.y[i], d.look[i]];
     if (!(x <= seen.x2 && x + NODE_W >= seen.x1 && y <= seen.y2 && y + NODE_H >= seen.y1)) continue;
-    ctx.globalAlpha = look & LOOK.dim ? 0.25 : 1;
+    ctx.globalAlpha = look & LOOK.dim || (lit && !lit.nodes[i]) ? 0.25 : look & LOOK.idle ? 0.45 : 1;
     card(ctx, d, i, p);
     if (k >= TEXT_FROM) words(ctx, d, i, k, p);
   }
@@ -197,6 +211,25 @@ function card(ctx: Ctx, d: Drawing, i: number, p: Palette): void {
   ctx.roundRect(x, y, NODE_W, NODE_H, 7);
   ctx.stroke();
   ctx.setLineDash([]);
+  if (d.look[i] & LOOK.found) {
+    ctx.strokeStyle = p.fg;
+    ctx.lineWidth = 3;
+    ctx.stroke();
+  }
+  if (d.look[i] & LOOK.pinned) pin(ctx, x + NODE_W - 10, y, p);
+}
+
+/** A head and a needle at the upper border of a card. */
+function pin(ctx: Ctx, x: number, y: number, p: Palette): void {
+  ctx.fillStyle = ctx.strokeStyle = p.fg;
+  ctx.lineWidth = 1.5;
+  ctx.beginPath();
+  ctx.roundRect(x - 3.5, y - 8, 7, 7, 3.5);
+  ctx.fill();
+  ctx.beginPath();
+  ctx.moveTo(x, y - 2);
+  ctx.lineTo(x, y + 5);
+  ctx.stroke();
 }
 
 function words(ctx: Ctx, d: Drawing, i: number, k: number, p: Palette): void {
@@ -239,4 +272,21 @@ function lock(ctx: Ctx, x: number, y: number, ink: string): void {
   ctx.beginPath();
   ctx.arc(x + 5.5, y + 5, 3.3, Math.PI, 0);
   ctx.stroke();
+}
+
+type Values = ArrayLike<number | string>;
+
+function same(a: Values, b: Values): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+const SEEN = ["titles", "subs", "rates", "look", "verdict", "width", "dim", "x", "y", "dropped", "failed"] as const;
+
+/** Whether a new picture would show anything else; shares that waver by less than a pixel do not count. */
+export function looksAlike(a: Drawing, b: Drawing): boolean {
+  const words = ({ labels }: Drawing): string[] =>
+    labels.flatMap(({ edge, strong, weak }) => [String(edge), strong, weak]);
+  return SEEN.every((name) => same(a[name], b[name])) && same(words(a), words(b));
 }

@@ -5,9 +5,13 @@ import type { Drawing, Palette } from "./draw";
 import { pointAt } from "./geometry";
 import { type Ctx, widthOf } from "./text";
 
+/** So many of what is abnormal are labelled even where they cover something; more would hide what they are about. */
+const MOST_COVERING = 6;
+
 export function drawLabels(ctx: Ctx, d: Drawing, k: number, p: Palette): void {
   const size = Math.min(18, Math.max(11, 9.5 / k));
   const taken: [number, number, number, number][] = [];
+  let covering = 0;
   ctx.textBaseline = "alphabetic";
   ctx.textAlign = "center";
   for (const { edge, strong, weak: second } of d.labels) {
@@ -18,8 +22,11 @@ export function drawLabels(ctx: Ctx, d: Drawing, k: number, p: Palette): void {
     ctx.font = `${size}px ${p.font}`;
     const w = Math.max(first, weak ? widthOf(ctx, weak) : 0) + 12;
     const h = weak ? size * 3 : size * 1.7;
-    const spot = place(d, edge, w, h, taken, verdict > 1);
-    if (!spot) continue;
+    const free = place(d, edge, w, h, taken);
+    if (!free && (verdict < 2 || covering >= MOST_COVERING)) continue;
+    const spot = free ?? pointAt(d.routes, edge * 8, 0.5);
+    if (!Number.isFinite(spot[0])) continue;
+    covering += free ? 0 : 1;
     const [x, y] = spot;
     taken.push([x - w / 2, y - h / 2, w, h]);
     ctx.fillStyle = p.bg;
@@ -39,14 +46,13 @@ export function drawLabels(ctx: Ctx, d: Drawing, k: number, p: Palette): void {
   }
 }
 
-/** Where on its curve a label covers nothing else; for what is abnormal the middle, if there is no such place. */
+/** Where on its curve a label covers nothing else; null: nowhere. */
 function place(
   d: Drawing,
   edge: number,
   w: number,
   h: number,
   taken: [number, number, number, number][],
-  needed: boolean,
 ): [number, number] | null {
   for (const t of [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74]) {
     const [x, y] = pointAt(d.routes, edge * 8, t);
@@ -60,7 +66,7 @@ function place(
       continue;
     if (!overCard(d, x - w / 2, y - h / 2, w, h)) return [x, y];
   }
-  return needed ? pointAt(d.routes, edge * 8, 0.5) : null;
+  return null;
 }
 
 function overCard(d: Drawing, x: number, y: number, w: number, h: number): boolean {

@@ -78,6 +78,7 @@ function blockOf(group: string, nodes: LayoutNode[], edges: [number, number][]):
     const size = Math.ceil(column.length / parts);
     return Array.from({ length: parts }, (_, i) => column.slice(i * size, (i + 1) * size));
   });
+  stacked(columns);
   const rows = Math.max(...columns.map((column) => column.length));
   const at = new Map<number, [number, number]>();
   columns.forEach((column, i) => {
@@ -87,6 +88,15 @@ function blockOf(group: string, nodes: LayoutNode[], edges: [number, number][]):
   const w = PAD * 2 + (columns.length - 1) * PITCH_X + NODE_W;
   const h = PAD * 2 + TITLE + (rows - 1) * PITCH_Y + NODE_H;
   return { group, nodes, at, x: 0, y: 0, w, h };
+}
+
+const LONGEST = 4;
+
+/** A long row of short columns, as of places that all ask each other, is stacked two by two until it is no row. */
+function stacked(columns: number[][]): void {
+  const tallest = (): number => Math.max(...columns.map((column) => column.length));
+  while (columns.length > LONGEST && columns.length * PITCH_X > 3 * (tallest() + 1) * PITCH_Y)
+    for (let i = 0; i < columns.length - 1; i++) columns.splice(i, 2, [...columns[i], ...columns[i + 1]]);
 }
 
 const last = (group: string): boolean => group === "outside";
@@ -117,7 +127,7 @@ function arranged(
     return n ? sum / n : block.y;
   };
   const tall = Math.max(...packed.map((column) => column.reduce((sum, block) => sum + block.h + APART, -APART)));
-  const stacked = (): void => {
+  const pile = (): void => {
     for (const column of packed) {
       const h = column.reduce((sum, block) => sum + block.h + APART, -APART);
       let y = Math.round((tall - h) / 2);
@@ -127,13 +137,13 @@ function arranged(
       }
     }
   };
-  stacked();
+  pile();
   for (let sweep = 0; sweep < 4; sweep++) {
     for (const column of packed) {
       const keys = new Map(column.map((block) => [block, middle(block)]));
       column.sort((a, b) => (keys.get(a) ?? 0) - (keys.get(b) ?? 0));
     }
-    stacked();
+    pile();
   }
   let x = 0;
   for (const column of packed) {

@@ -1,17 +1,32 @@
 /** Lays out and draws the map away from the page's thread. */
 
-import type { Camera } from "./camera";
-import { draw, type Drawing, type Palette } from "./draw";
+import type { Box, Camera } from "./camera";
+import { draw, type Drawing, type Lit, type Palette } from "./draw";
 import type { LayoutNode } from "./cards";
 import { layout } from "./layout";
+import { type Format, sheet, type Words } from "./sheet";
+
+interface Draw {
+  op: "draw";
+  /** null: the same as before. */
+  drawing: Drawing | null;
+  lit: Lit | null;
+  camera: Camera;
+  w: number;
+  h: number;
+  ratio: number;
+  palette: Palette;
+}
 
 export type ToMapWorker =
   | { op: "layout"; turn: number; nodes: LayoutNode[]; edges: [number, number][]; known: [number, [number, number]][] }
-  | { op: "draw"; drawing: Drawing | null; camera: Camera; w: number; h: number; ratio: number; palette: Palette };
+  | { op: "export"; format: Format; drawing: Drawing; box: Box; words: Words; palette: Palette }
+  | Draw;
 
 export type FromMapWorker =
-  | { op: "laid"; turn: number; places: [number, [number, number]][]; tookMs: number }
-  | { op: "drawn"; picture: ImageBitmap; camera: Camera; w: number; h: number; tookMs: number };
+  | { op: "laid"; turn: number; anew: boolean; places: [number, [number, number]][]; tookMs: number }
+  | { op: "drawn"; picture: ImageBitmap; camera: Camera; w: number; h: number; tookMs: number }
+  | { op: "exported"; file: Blob };
 
 const canvas = new OffscreenCanvas(1, 1);
 const ctx = canvas.getContext("2d") as OffscreenCanvasRenderingContext2D;
@@ -23,7 +38,12 @@ self.onmessage = ({ data }: MessageEvent<ToMapWorker>) => {
   const began = performance.now();
   if (data.op === "layout") {
     const places = layout({ nodes: data.nodes, edges: data.edges, known: new Map(data.known) });
-    tell({ op: "laid", turn: data.turn, places: [...places], tookMs: performance.now() - began });
+    const anew = data.known.length === 0;
+    tell({ op: "laid", turn: data.turn, anew, places: [...places], tookMs: performance.now() - began });
+    return;
+  }
+  if (data.op === "export") {
+    void sheet(data.format, data.drawing, data.box, data.words, data.palette).then((file) => tell({ op: "exported", file }));
     return;
   }
   drawing = data.drawing ?? drawing;
@@ -31,7 +51,7 @@ self.onmessage = ({ data }: MessageEvent<ToMapWorker>) => {
   const { camera, w, h, ratio } = data;
   canvas.width = Math.ceil(w * ratio);
   canvas.height = Math.ceil(h * ratio);
-  draw(ctx, drawing, camera, w, h, ratio, data.palette);
+  draw(ctx, drawing, camera, w, h, ratio, data.palette, data.lit); // setting its size has cleared it
   const picture = canvas.transferToImageBitmap();
   tell({ op: "drawn", picture, camera, w, h, tookMs: performance.now() - began }, [picture]);
 };

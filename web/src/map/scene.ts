@@ -40,6 +40,10 @@ export interface MapNode {
   drops: number;
   errors: number;
   query: string;
+  /** Of an island that is one card: its group, who is on it, and what goes on within it. */
+  island?: { group: string; nodes: MapNode[]; edges: number; dropping: number };
+  /** Seen before and not now. */
+  idle?: boolean;
 }
 
 export interface MapEdge {
@@ -61,6 +65,8 @@ export interface MapEdge {
   ports: string;
   protocol: string;
   isNew: boolean;
+  /** Of several put together: how many. */
+  merged?: { edges: number; dropping: number };
 }
 
 export interface Scene {
@@ -160,6 +166,37 @@ export function around(scene: Scene, id: number, hops: number): Set<number> {
     }
     for (const each of next) found.add(each);
     edge = next;
+  }
+  return found;
+}
+
+export interface Path {
+  nodes: Set<number>;
+  edges: Set<number>;
+}
+
+/** What is on the way to a node or an edge and from there: who leads to it, and what it leads to, however far. */
+export function pathOf(scene: Scene, start: { node: number } | { edge: number }): Path {
+  const on = "edge" in start ? scene.edges.find((each) => each.id === start.edge) : undefined;
+  const begin = "node" in start ? start.node : 0;
+  const found: Path = { nodes: new Set(), edges: new Set(on ? [on.id] : []) };
+  for (const [from, here, there] of [
+    [on?.source ?? begin, "destination", "source"],
+    [on?.destination ?? begin, "source", "destination"],
+  ] as const) {
+    const next = new Map<number, MapEdge[]>();
+    for (const edge of scene.edges) {
+      const list = next.get(edge[here]);
+      if (list) list.push(edge);
+      else next.set(edge[here], [edge]);
+    }
+    const seen = new Set([from]);
+    for (const at of seen) // a set is gone through to its end, though it grows
+      for (const edge of next.get(at) ?? []) {
+        found.edges.add(edge.id);
+        seen.add(edge[there]);
+      }
+    for (const each of seen) found.nodes.add(each);
   }
   return found;
 }

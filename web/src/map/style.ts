@@ -1,6 +1,6 @@
 /** What of a scene is drawn, and how: widths, words, what is dimmed. */
 
-import { duration, NONE, percent, rate } from "../units";
+import { duration, NONE, percent, plural, rate } from "../units";
 import * as units from "../units";
 import { type Drawing, LOOK, type Palette } from "./draw";
 import type { Routes } from "./geometry";
@@ -21,6 +21,12 @@ import {
 export const METRICS = ["flows", "bytes", "requests", "p99"] as const;
 export type Metric = (typeof METRICS)[number];
 
+/** The metric that a text names, or the usual one. */
+export const metricOf = (text = ""): Metric => METRICS.find((each) => each === text) ?? METRICS[0];
+
+/** 1 to 9 */
+export const hopsOf = (text = ""): number => (/^[1-9]$/.test(text) ? Number(text) : 1);
+
 /** The least value of the widths two to four, by metric, and how it is written. */
 export const STEPS: Record<Metric, { least: number[]; words: (value: number) => string }> = {
   flows: { least: [1, 10, 100], words: rate },
@@ -38,7 +44,16 @@ export interface Wish {
   hops: number;
   /** Ids of nodes or edges that are selected. */
   selected: number;
+  /** What is looked for in the names, in small letters; "": nothing. */
+  find: string;
+  pinned: ReadonlySet<number>;
 }
+
+/** Whether a node, or one on an island that is one card, is what is looked for. */
+export const isFound = (node: MapNode, find: string): boolean =>
+  find !== "" &&
+  (`${node.group}/${node.name}`.toLowerCase().includes(find) ||
+    (node.island?.nodes ?? []).some((one) => isFound(one, find)));
 
 export const amountOf = (edge: MapEdge, metric: Metric): number => edge[metric];
 
@@ -50,17 +65,19 @@ function widthOf(value: number, metric: Metric): number {
 export function labelOf(edge: MapEdge, metric: Metric): { strong: string; weak: string } {
   const slow = Number.isFinite(edge.p99) ? `p99 ${duration(edge.p99)}` : "";
   const { glyph, word } = VERDICTS[edge.verdict] ?? VERDICTS[0];
-  if (edge.verdict === VERDICT.dropped) return { strong: `${glyph} ${rate(edge.drops)}`, weak: word };
-  if (edge.verdict === VERDICT.audit) return { strong: `${glyph} ${rate(edge.audits)}`, weak: word };
+  const many = edge.merged ? several(edge.merged) : "";
+  if (edge.verdict === VERDICT.dropped) return { strong: `${glyph} ${rate(edge.drops)}`, weak: many || word };
+  if (edge.verdict === VERDICT.audit) return { strong: `${glyph} ${rate(edge.audits)}`, weak: many || word };
   if (edge.verdict === VERDICT.error || edge.errors > 0.01)
-    return { strong: `! ${percent(edge.errors)}`, weak: slow || edge.protocol || word };
+    return { strong: `! ${percent(edge.errors)}`, weak: many || slow || edge.protocol || word };
   const value = amountOf(edge, metric);
   if (metric === "p99") return { strong: slow || rate(edge.flows), weak: slow ? rate(edge.flows) : edge.protocol };
-  return { strong: Number.isFinite(value) ? STEPS[metric].words(value) : NONE, weak: slow };
+  return { strong: Number.isFinite(value) ? STEPS[metric].words(value) : NONE, weak: many || slow };
 }
 
-const plural = (n: number, word: string): string =>
-  `${units.count(n)} ${word}${n === 1 ? "" : word.endsWith("s") ? "es" : "s"}`;
+/** "14 edges, 1 dropping" */
+export const several = ({ edges, dropping }: { edges: number; dropping: number }): string =>
+  plural(edges, "edge") + (dropping ? `, ${units.count(dropping)} dropping` : "");
 
 export function subtitle(node: MapNode, protocol: string): string {
   const member: Record<string, string> = {
@@ -77,14 +94,17 @@ export function subtitle(node: MapNode, protocol: string): string {
   const kind = KINDS[node.kind] ?? "unknown";
   const word = member[kind];
   const parts = [word && node.members > 0 ? plural(node.members, word) : kind];
-  if (protocol) parts.push(protocol.toUpperCase());
+  if (node.idle) parts.push("idle");
+  if (node.island?.edges) parts.push(`${several(node.island)} within`);
+  else if (protocol) parts.push(protocol.toUpperCase());
   return parts.join(" · ");
 }
 
 function titleOf(group: string, nodes: MapNode[], scope: string): string {
-  if (group === "outside") return `OUTSIDE · ${plural(nodes.length, "name")}`;
-  if (group === "host") return `HOST · ${plural(nodes.length, scope === "workload" ? "program" : scope)}`;
-  return `NAMESPACE ${group} · ${plural(nodes.length, scope)}`;
+  const number = nodes.reduce((sum, { kind, members }) => sum + (kind === MORE ? members : 1), 0);
+  if (group === "outside") return `OUTSIDE · ${plural(number, "name")}`;
+  if (group === "host") return `HOST · ${plural(number, scope === "workload" ? "program" : scope)}`;
+  return `NAMESPACE ${group} · ${plural(number, scope)}`;
 }
 
 /** In steps of a hundredth: finer is not seen. */
@@ -108,7 +128,10 @@ export function drawingOf(scene: Scene, edges: MapEdge[], places: Positions, rou
       (abnormalNode(node) ? LOOK.bad : 0) |
       (node.group === "outside" ? LOOK.outside : 0) |
       (lit && !lit.has(node.id) ? LOOK.dim : 0) |
-      (node.kind === MORE ? LOOK.more : 0) |
+      (node.kind === MORE || node.island ? LOOK.more : 0) |
+      (isFound(node, wish.find) ? LOOK.found : 0) |
+      (wish.pinned.has(node.id) ? LOOK.pinned : 0) |
+      (node.idle ? LOOK.idle : 0) |
       (locked.get(node.id) ? LOOK.locked : 0);
   });
   return {

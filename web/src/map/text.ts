@@ -1,6 +1,33 @@
 /** Text on a canvas: how wide it is, and how it is made to fit. */
 
-export type Ctx = OffscreenCanvasRenderingContext2D | CanvasRenderingContext2D;
+/** What of a canvas the map is drawn with; a canvas of the page, one of a worker and an SVG picture all have it. */
+export interface Ctx {
+  fillStyle: string | CanvasGradient | CanvasPattern;
+  strokeStyle: string | CanvasGradient | CanvasPattern;
+  lineWidth: number;
+  lineCap: CanvasLineCap;
+  globalAlpha: number;
+  font: string;
+  textAlign: CanvasTextAlign;
+  textBaseline: CanvasTextBaseline;
+  setTransform(a: number, b: number, c: number, d: number, e: number, f: number): void;
+  setLineDash(dashes: number[]): void;
+  beginPath(): void;
+  closePath(): void;
+  moveTo(x: number, y: number): void;
+  lineTo(x: number, y: number): void;
+  bezierCurveTo(x1: number, y1: number, x2: number, y2: number, x: number, y: number): void;
+  roundRect(x: number, y: number, w: number, h: number, radius: number): void;
+  arc(x: number, y: number, radius: number, from: number, to: number): void;
+  fill(): void;
+  stroke(): void;
+  clip(): void;
+  save(): void;
+  restore(): void;
+  fillRect(x: number, y: number, w: number, h: number): void;
+  fillText(text: string, x: number, y: number): void;
+  measureText(text: string): { width: number };
+}
 
 const widths = new Map<string, number>();
 

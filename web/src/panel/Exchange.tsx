@@ -97,7 +97,7 @@ function One({ one }: { one: Told1 }) {
             </div>
           ),
       )}
-      {one.answered_ns > 0 && (
+      {one.answered_ns > 0 && one.answered_ns - one.asked_ns !== tookNs && (
         <p class="quiet">answered {duration((one.answered_ns - one.asked_ns) / 1e6)} after it was asked</p>
       )}
       {flow && (

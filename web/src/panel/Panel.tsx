@@ -1,23 +1,34 @@
 /** The right panel, the same everywhere: a node, an edge, a flow, a group of drops or an exchange, and why. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { useAsk } from "../api";
 import { Icon } from "../icons";
 import { register } from "../keys";
-import { openFlows } from "../map/MapCanvas";
+import { exclude, flowsOf, focusOn, isExplained, only, openFlows, opensOf } from "../map/acts";
 import { type MapEdge, VERDICTS } from "../map/scene";
-import { subtitle } from "../map/style";
+import { several, subtitle } from "../map/style";
 import { dropGroups } from "../screens/Drops";
 import { mapModel } from "../screens/MapScreen";
 import { Problem, Section, showFlows } from "../screens/parts";
-import { copy, goScreen, look, meta, narrow, select, selection, utc, view } from "../state";
+import { copy, goScreen, look, narrow, select, selection, utc, view } from "../state";
 import { bytes, clock, count, duration, moment, NONE, percent, rate } from "../units";
-import { type Pair, pairsOf, queryOf } from "../url";
+import { type Pair, pairsOf } from "../url";
 import { Exchange } from "./Exchange";
-import { Why } from "./Why";
+import { registerWhy, Why } from "./Why";
+
+/** Where the focus was before it came into the panel; an element that is gone takes none. */
+let outside: HTMLElement | null = null;
+
+/** Gives the focus back to where it came from. */
+function leave(): void {
+  if (outside?.isConnected && outside !== document.body) outside.focus();
+  else document.getElementById("main")?.focus();
+}
 
 export function Panel() {
+  const panel = useRef<HTMLElement>(null);
+  useEffect(registerWhy, []);
   useEffect(
     () =>
       register([
@@ -35,14 +46,33 @@ export function Panel() {
           run: () => look({ why: view.value.why ? "" : "1" }),
           when: () => selection.value !== "",
         },
+        {
+          keys: "F6",
+          title: "into the panel, and back",
+          group: "Panel",
+          run: () => (panel.current?.contains(document.activeElement) ? leave() : panel.current?.focus()),
+          when: () => selection.value !== "",
+        },
       ]),
     [],
   );
   const what = selection.value;
+  useLayoutEffect(() => {
+    if (what) panel.current?.scrollIntoView({ block: "nearest" }); // where all is one column it opens out of sight
+    else if (outside && document.activeElement === document.body) leave();
+    if (!what) outside = null;
+  }, [what]);
   if (!what) return null;
   const [kind, key] = [what.slice(0, what.indexOf(":")), what.slice(what.indexOf(":") + 1)];
   return (
-    <aside aria-label="Details">
+    <aside
+      ref={panel}
+      tabIndex={-1}
+      aria-label="Details"
+      onFocusIn={({ relatedTarget }) => {
+        if (relatedTarget instanceof HTMLElement && !panel.current?.contains(relatedTarget)) outside = relatedTarget;
+      }}
+    >
       <div class="panel-head">
         <button class="plain" onClick={() => history.back()} aria-label="back">
           <Icon name="back" />
@@ -74,7 +104,7 @@ function NodePanel({ id }: { id: number }) {
   const scene = mapModel().scene.value;
   const node = scene.nodeById.get(id);
   if (!node) return <p class="quiet">It is not on the map now: the filter, the scope or the time leaves it out.</p>;
-  const [pair] = pairsOf(node.query);
+  const pairs = pairsOf(node.query);
   const edges = scene.edges.filter((edge) => edge.source === id || edge.destination === id);
   const list = (title: string, mine: MapEdge[], other: "source" | "destination") =>
     mine.length > 0 && (
@@ -111,9 +141,9 @@ function NodePanel({ id }: { id: number }) {
         <button class="primary" onClick={() => openFlows(mapModel(), id)}>
           its flows
         </button>
-        {pair && <button onClick={() => narrow(pair[0], pair[1], "only")}>only this</button>}
-        {pair && <button onClick={() => narrow(pair[0], pair[1], "exclude")}>without it</button>}
-        <button onClick={() => look({ focus: view.value.focus ? "" : String(id) })}>
+        {pairs.length > 0 && <button onClick={() => only(pairs)}>only this</button>}
+        {pairs.length > 0 && <button onClick={() => exclude(pairs)}>without it</button>}
+        <button onClick={() => focusOn(id)}>
           focus <kbd>f</kbd>
         </button>
       </div>
@@ -131,12 +161,6 @@ function NodePanel({ id }: { id: number }) {
   );
 }
 
-/** A node's query said of one side: "pod=a/b" as "from-pod=a/b", where there is such a filter. */
-function sided(query: string, side: "from" | "to"): Pair[] {
-  const names = new Set(meta.value?.filters.map((filter) => filter.name));
-  return pairsOf(query).map(([name, value]) => [names.has(`${side}-${name}`) ? `${side}-${name}` : name, value]);
-}
-
 const ENCRYPTED = ["not known", "no, plain", "yes", "in part"];
 
 function EdgePanel({ id }: { id: number }) {
@@ -145,7 +169,7 @@ function EdgePanel({ id }: { id: number }) {
   if (!edge) return <p class="quiet">It is not on the map now: the filter, the scope or the time leaves it out.</p>;
   const from = scene.nodeById.get(edge.source);
   const to = scene.nodeById.get(edge.destination);
-  const query = queryOf([...sided(from?.query ?? "", "from"), ...sided(to?.query ?? "", "to")]);
+  const flows = flowsOf(mapModel(), edge);
   const { glyph, word, name } = VERDICTS[edge.verdict] ?? VERDICTS[0];
   const port = /\d+/.exec(edge.ports)?.[0] ?? "";
   const parts: Pair[] = [
@@ -193,11 +217,23 @@ function EdgePanel({ id }: { id: number }) {
       <Row title="retransmits">{rate(edge.retransmits)}</Row>
       <Row title="encrypted">{ENCRYPTED[edge.encrypted] ?? NONE}</Row>
       <div class="buttons">
-        <button class="primary" onClick={() => showFlows(query)}>
-          its flows
-        </button>
+        {flows && (
+          <button class="primary" onClick={flows}>
+            its flows
+          </button>
+        )}
+        {opensOf(mapModel(), edge).map(({ title, run }) => (
+          <button key={title} onClick={run}>
+            {title}
+          </button>
+        ))}
       </div>
-      <Why asked={parts} open={edge.verdict > 1} />
+      {edge.merged && <p class="quiet">{several(edge.merged)}, drawn as one.</p>}
+      {isExplained(mapModel(), edge) ? (
+        <Why asked={parts} open={edge.verdict > 1} />
+      ) : (
+        <p class="quiet">To have it explained, choose one of its flows.</p>
+      )}
     </>
   );
 }
@@ -284,7 +320,7 @@ function DropPanel({ group: key }: { group: string }) {
     );
   return (
     <>
-      <h2>Why was this dropped?</h2>
+      <h2>{group.pairs ? "Dropped between many" : "Why was this dropped?"}</h2>
       <p>
         <span class="tag v-dropped">⊘ DROPPED</span> <b>{group.source}</b> → <b>{group.destination}</b>{" "}
         <span class="quiet">
@@ -300,10 +336,10 @@ function DropPanel({ group: key }: { group: string }) {
       <Row title="first">{moment(group.first_ms, utc.value)}</Row>
       <Row title="last">{clock(group.last_ms, utc.value, true)}</Row>
       {group.process && <Row title="process">{group.process}</Row>}
-      <Why asked={[["uuid", group.uuid]]} open />
+      {group.pairs === 0 && <Why asked={[["uuid", group.uuid]]} open />}
       <div class="buttons">
         <button class="primary" onClick={() => showFlows(group.query)}>
-          show the {count(group.count)} flows
+          {group.pairs ? "show such flows" : `show the ${count(group.count)} flows`}
         </button>
         <button onClick={() => select(`flow:${group.uuid}`)}>the latest one</button>
       </div>

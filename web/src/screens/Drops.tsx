@@ -5,7 +5,7 @@ import { useEffect } from "preact/hooks";
 import { useAsk } from "../api";
 import { register } from "../keys";
 import { announce, goodPairs, paused, place, select, selection, settled, time, utc } from "../state";
-import { ago, clock, count, rate } from "../units";
+import { ago, clock, count, plural, rate } from "../units";
 import { askedTime } from "../url";
 import { Empty } from "./Empty";
 import { moveFocus } from "./focus";
@@ -29,12 +29,16 @@ export interface DropGroup {
   spark: number[];
   uuid: string;
   query: string;
+  /** So many pairs of ends, put together; 0: it is one pair. */
+  pairs: number;
 }
 interface Answer {
   from_ms: number;
   until_ms: number;
   groups: DropGroup[];
   total: number;
+  more: number;
+  folded_pairs: number;
 }
 
 export const dropGroups = signal<DropGroup[]>([]);
@@ -50,7 +54,7 @@ export function Drops() {
   useEffect(() => {
     if (!data) return;
     dropGroups.value = data.groups;
-    if (known >= 0 && data.groups.length > known) announce(`${data.groups.length - known} new groups of drops`);
+    if (known >= 0 && data.groups.length > known) announce(`${plural(data.groups.length - known, "new group")} of drops`);
     known = data.groups.length;
   }, [data]);
   useEffect(() => {
@@ -68,13 +72,14 @@ export function Drops() {
           {data &&
             (total ? (
               <>
-                <strong class="v-dropped">{count(total)}</strong> dropped in {count(data.groups.length)} groups,{" "}
+                <strong class="v-dropped">{count(total)}</strong> dropped in {plural(data.groups.length, "group")},{" "}
                 {clock(data.from_ms, utc.value)} to {clock(data.until_ms, utc.value)}
               </>
             ) : (
               "nothing was dropped"
             ))}
         </span>
+        {data && <Untold data={data} />}
       </div>
       <Problem error={error} />
       {data && !data.groups.length && <Empty view="drops" />}
@@ -92,6 +97,13 @@ export function Drops() {
       )}
     </section>
   );
+}
+
+/** What is not listed one by one. */
+function Untold({ data: { folded_pairs, more } }: { data: Answer }) {
+  const folded = folded_pairs > 0 && `${plural(folded_pairs, "pair")} of ends put together, since they are too many`;
+  const left = more > 0 && `${plural(more, "smaller group")} left out`;
+  return <span class="quiet">{[folded, left].filter(Boolean).join("; ")}</span>;
 }
 
 function Group({ group, untilMs }: { group: DropGroup; untilMs: number }) {
@@ -121,9 +133,11 @@ function Group({ group, untilMs }: { group: DropGroup; untilMs: number }) {
       <td title={clock(group.first_ms, utc.value, true)}>{clock(group.first_ms, utc.value)}</td>
       <td title={clock(group.last_ms, utc.value, true)}>{ago(group.last_ms, untilMs)}</td>
       <td class="actions">
-        <button onClick={stopped(() => select(`drop:${group.key}`))}>
-          explain <kbd>e</kbd>
-        </button>
+        {group.pairs === 0 && (
+          <button onClick={stopped(() => select(`drop:${group.key}`))}>
+            explain <kbd>e</kbd>
+          </button>
+        )}
         <button onClick={stopped(() => showFlows(group.query))}>flows</button>
       </td>
     </OpenRow>

@@ -2,9 +2,11 @@
 
 import { effect, signal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { flowActs } from "../files";
 import { Icon } from "../icons";
 import { register } from "../keys";
 import { Live } from "../live";
+import { ContextMenu, MenuButton } from "../map/Menu";
 import { good, look, meta, narrow, paused, place, select, selection, settled, time, utc, view } from "../state";
 import { COLUMNS } from "../table/cells";
 import { FlowTable, type TableStatus } from "../table/FlowTable";
@@ -17,7 +19,8 @@ const ring = new FlowRing();
 const status = signal<TableStatus>({ shown: 0, held: 0, fresh: 0, following: true, matches: 0, filterMs: 0 });
 /** Whether a frame of the present question has come. */
 const arrived = signal(false);
-const sampling = signal({ seen: 0, sent: 0, perSecond: 0, lost: 0, sampled: false });
+/** `seen`, `sent`: of the last tick; `lost`, and `unshown` drops and errors: since the question was asked. */
+const sampling = signal({ seen: 0, sent: 0, perSecond: NaN, lost: 0, unshown: 0 });
 
 export const flowStatus = status;
 
@@ -74,17 +77,19 @@ export function Flows() {
         <Toggle name="pairs" title="conversations" hint="both directions as one row" />
         <Toggle name="abnormal" title="abnormal" hint="only drops, errors and audits" keys="!" />
         <Columns />
+        <MenuButton title="export" acts={flowActs} />
         <span class="quiet summary">
           <Counted />
         </span>
       </div>
       <div class="flow-table" ref={root} aria-label="Flows, the newest last" />
-      {status.value.held === 0 && <Empty view="flows" arrived={arrived.value} />}
+      {status.value.shown === 0 && <Empty view="flows" arrived={arrived.value} />}
       {!status.value.following && status.value.fresh > 0 && (
         <button class="fresh" onClick={() => table.current?.follow()}>
           <Icon name="down" /> +{count(status.value.fresh)} new <kbd>G</kbd>
         </button>
       )}
+      <ContextMenu />
     </section>
   );
 }
@@ -108,16 +113,17 @@ function Toggle({ name, title, hint, keys }: { name: string; title: string; hint
 }
 
 function Counted() {
-  const { seen, sent, perSecond, lost, sampled } = sampling.value;
+  const { seen, sent, perSecond, lost, unshown } = sampling.value;
   const { shown, held } = status.value;
   const lostText = lost ? ` · ${count(lost)} events lost` : " · 0 lost";
-  const share = sampled
-    ? ` · ${count(sent)} of ${count(seen)} since the last tick are shown, drops and errors all`
-    : "";
+  const all = unshown ? "drops and errors first" : "drops and errors all";
+  const share = sent < seen ? ` · ${count(sent)} of ${count(seen)} since the last tick are shown, ${all}` : "";
+  const rest = unshown ? ` · ${count(unshown)} drops and errors not shown` : "";
   return (
     <>
       {shown === held ? count(held) : `${count(shown)} of ${count(held)}`} flows held · {count(perSecond)}/s{share}
       {lostText}
+      {rest}
     </>
   );
 }
@@ -186,29 +192,37 @@ function Columns() {
 }
 
 function subscribe(table: FlowTable): () => void {
+  let isAsked = false;
   const live = new Live((frame, texts) => {
+    if (paused.peek() && arrived.peek()) return; // after a break the server tells anew what is there
+    if (isAsked) {
+      isAsked = false;
+      ring.clear();
+      table.anew();
+      sampling.value = { ...sampling.peek(), lost: 0, unshown: 0 };
+    }
     arrived.value = true;
-    if (frame.snapshot) ring.clear();
     const rows = frame.tables.rows;
-    if (rows) ring.append(rows, texts);
-    const { seen, sent, per_second, lost_kernel, lost_user, sampled } = frame.head as Record<string, number> & {
-      sampled?: boolean;
+    if (rows && frame.snapshot) ring.resume(rows, texts);
+    else if (rows) ring.append(rows, texts);
+    const head = frame.head as Record<string, number>;
+    const before = sampling.peek();
+    sampling.value = {
+      seen: head.seen,
+      sent: head.sent,
+      perSecond: head.per_second,
+      lost: before.lost + head.lost_kernel + head.lost_user,
+      unshown: before.unshown + head.troubled - head.troubled_sent,
     };
-    const lost = (frame.snapshot ? 0 : sampling.peek().lost) + (lost_kernel || 0) + (lost_user || 0);
-    sampling.value = { seen: seen || 0, sent: sent || 0, perSecond: per_second || 0, lost, sampled: Boolean(sampled) };
     table.changed();
   });
   const ends = [
     effect(() => {
       if (!settled.value) return;
+      const query = good.value.query;
+      if (!live.update({ view: "flows", query, scope: "workload", time: liveTime(time.value), max_rows: 500 })) return;
       arrived.value = false;
-      live.update({
-        view: "flows",
-        query: good.value.query,
-        scope: "workload",
-        time: liveTime(time.value),
-        max_rows: 500,
-      });
+      isAsked = true;
     }),
     effect(() => live.pause(paused.value)),
   ];

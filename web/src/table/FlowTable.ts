@@ -4,7 +4,7 @@
  */
 import type { ColumnWord } from "../state";
 import { cell, ERROR, filterOf, filterValue, VERDICTS } from "./cells";
-import { type FlowRing, kept, type Restriction, TextSearch } from "./ring";
+import { type FlowRing, GAP, kept, type Restriction, TextSearch } from "./ring";
 
 const SPARE = 6;
 
@@ -48,7 +48,8 @@ export class FlowTable {
   private readonly spacer = document.createElement("div");
   private readonly head = document.createElement("div");
   private readonly watch: ResizeObserver;
-  private byCode = false;
+  /** Where we have scrolled to ourselves. */
+  private set = 0;
 
   constructor(
     private readonly root: HTMLElement,
@@ -119,6 +120,12 @@ export class FlowTable {
     this.ask();
   }
 
+  /** The rows are of another question: what was active is gone, and the newest are followed. */
+  anew(): void {
+    this.active = -1;
+    this.following = true;
+  }
+
   /** The ring has other rows. */
   changed(): void {
     const began = performance.now();
@@ -181,25 +188,24 @@ export class FlowTable {
   }
 
   private scrolled(): void {
-    if (this.byCode) {
-      this.byCode = false;
-    } else {
+    if (Math.abs(this.root.scrollTop - this.set) >= 1) {
       const bottom = this.root.scrollHeight - this.root.clientHeight - this.root.scrollTop;
       this.following = bottom < this.rowHeight;
-      const index = Math.floor(this.root.scrollTop / this.rowHeight);
-      this.anchor = {
-        row: this.shown ? this.rowAt(Math.min(index, this.shown - 1)) : 0,
-        offset: this.root.scrollTop % this.rowHeight,
-      };
+      this.stay(this.root.scrollTop);
       if (this.following) this.seen = this.ring.added;
     }
     this.ask();
   }
 
+  /** What is seen from there on stays in sight, whatever comes. */
+  private stay(top: number): void {
+    const index = Math.floor(top / this.rowHeight);
+    this.anchor = { row: this.shown ? this.rowAt(Math.min(index, this.shown - 1)) : 0, offset: top % this.rowHeight };
+  }
+
   private scrollTo(top: number): void {
-    if (Math.abs(this.root.scrollTop - top) < 1) return;
-    this.byCode = true;
-    this.root.scrollTop = top;
+    if (Math.abs(this.root.scrollTop - top) >= 1) this.root.scrollTop = top;
+    this.set = this.root.scrollTop; // which may be less: there is no more
   }
 
   private paint(): void {
@@ -261,7 +267,7 @@ export class FlowTable {
     root.id = `flow-row-${row}`;
     root.setAttribute("aria-rowindex", String(index + 2));
     const verdict = this.ring.columns.verdict[place];
-    const loss = this.ring.columns.is_loss[place] === 1;
+    const loss = this.ring.columns.is_loss[place] > 0;
     const uuid = this.ring.uuid(place);
     const chosen = uuid === this.selected || row === this.active;
     const style = loss
@@ -279,7 +285,7 @@ export class FlowTable {
 
   private lossCell(column: string, place: number): string {
     if (column === "time") return cell("time", this.ring, place, this.utc);
-    if (column === "verdict") return "× LOST";
+    if (column === "verdict") return this.ring.columns.is_loss[place] === GAP ? "⋯ GAP" : "× LOST";
     return column === "summary" ? this.ring.text("summary", place) : "";
   }
 
@@ -298,7 +304,7 @@ export class FlowTable {
     this.ask();
   }
 
-  /** Moves what is active; the view follows it. */
+  /** Moves what is active; the view goes with it, and no longer with the newest. */
   move(by: number): void {
     if (!this.shown) return;
     const from = this.active < 0 ? (by > 0 ? -1 : this.shown) : this.indexOf(this.active);
@@ -308,16 +314,15 @@ export class FlowTable {
   private to(index: number): void {
     this.active = this.rowAt(index);
     this.root.setAttribute("aria-activedescendant", `flow-row-${this.active}`);
-    const [top, height] = [index * this.rowHeight, this.root.clientHeight - this.head.offsetHeight];
-    if (top < this.root.scrollTop) this.root.scrollTop = top;
-    else if (top + this.rowHeight > this.root.scrollTop + height) this.root.scrollTop = top + this.rowHeight - height;
+    const [row, height] = [index * this.rowHeight, this.root.clientHeight - this.head.offsetHeight];
+    this.following = false;
+    this.stay(Math.min(row, Math.max(this.root.scrollTop, row + this.rowHeight - height)));
     this.on.select(this.activeUuid(), false);
     this.ask();
   }
 
   top(): void {
-    this.to(0);
-    this.root.scrollTop = 0;
+    if (this.shown) this.to(0);
   }
 
   follow(): void {

@@ -4,7 +4,7 @@ import { effect, signal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "../icons";
 import { register } from "../keys";
-import { gap, Live } from "../live";
+import { gaps, Live } from "../live";
 import { palette } from "../map/style";
 import { go, good, goTime, paused, settled, time, utc } from "../state";
 import { clock, count, duration } from "../units";
@@ -71,6 +71,7 @@ export function TimeBar({ hidden }: { hidden: boolean }) {
         <span class="time-words">
           <When />
         </span>
+        <Broken />
         <span class="quiet time-hint">
           shift-drag selects a range · a click looks at a time · <Held />
         </span>
@@ -107,6 +108,17 @@ function Missed() {
   );
 }
 
+/** The last time of which flows may be missing, while it is among what is held. */
+function Broken() {
+  const last = gaps.value.at(-1);
+  if (!last || !series.value || last.until_ms <= range(series.value)[0]) return null;
+  return (
+    <span class="time-gap v-error" title={last.why}>
+      flows may be missing {clock(last.from_ms, utc.value)} to {clock(last.until_ms, utc.value)}
+    </span>
+  );
+}
+
 function Held() {
   const held = series.value;
   if (!held?.time.length) return <>nothing is held yet</>;
@@ -140,6 +152,7 @@ function Bars() {
     series.value;
     time.value;
     utc.value;
+    gaps.value;
     requestAnimationFrame(paint);
   });
   useEffect(() => {
@@ -255,7 +268,8 @@ function bars(
     ctx.fillText(clock(from + (to - from) * share, utc.value), LEFT + (w - 2 * LEFT) * share, h - 3);
   }
   ctx.textAlign = "left";
-  if (gap.value) shade(ctx, x(gap.value.from_ms), TOP, x(gap.value.until_ms) - x(gap.value.from_ms), base - TOP, p.dim);
+  for (const gap of gaps.value)
+    if (gap.until_ms > from) shade(ctx, x(gap.from_ms), TOP, x(gap.until_ms) - x(gap.from_ms), base - TOP, p.dim);
 }
 
 /** Slanted lines: here something is missing. */
