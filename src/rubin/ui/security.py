@@ -33,8 +33,8 @@ HEADERS = {
 HEALTH = "/healthz"
 _FORBIDDEN, _UNKNOWN = 403, 401
 _STRANGER = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Rubin: the session is not known</title>
-<h1>The session is not known</h1><p>Open the link that <code>rubin ui</code> printed when it started: it holds the token,
-and this browser then keeps it. A token from a file goes behind the address as <code>?token=…</code>.</p></html>
+<h1>The session is not known</h1><p>Open the link that <code>rubin ui</code> printed when it started: it holds the
+token, and this browser then keeps it. A token from a file goes behind the address as <code>?token=…</code>.</p></html>
 """
 _POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
 
