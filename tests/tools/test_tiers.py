@@ -1,7 +1,7 @@
 """What `./dev test` makes of what pytest reports."""
 
 from tools.dev import tiers
-from tools.dev.tiers import Result
+from tools.dev.tiers import Result, Tier
 
 REPORT = """\
 <testsuites><testsuite>
@@ -40,3 +40,28 @@ def test_what_was_skipped_is_said_at_the_end(capsys):
     out = capsys.readouterr().out
     assert "skipped: kernel: test_tcx: no tcx here\n" in out
     assert out.endswith("3 passed, 0 failed, 1 skipped\n")
+
+
+WAITS = """\
+import time
+from pathlib import Path
+
+def test_the_other_runs_too():
+    here, ends = Path(__file__).parent, time.monotonic() + 30
+    (here / "{own}").touch()
+    while not (here / "{other}").exists():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+"""
+
+
+def test_tiers_that_may_run_beside_others_do(tmp_path, capfd):
+    both = []
+    for own, other in (("a", "b"), ("b", "a")):
+        (tmp_path / f"test_{own}.py").write_text(WAITS.format(own=own, other=other))
+        both.append(Tier(f"beside-{own}", (str(tmp_path / f"test_{own}.py"),), 60, beside=True))
+    results = tiers.run_all(both, ["-q", "-p", "no:cacheprovider"])
+    assert [(result.name, result.passed, result.good) for result in results] == [
+        ("beside-a", 1, True), ("beside-b", 1, True)
+    ]  # fmt: skip
+    assert capfd.readouterr().out.count("1 passed") == 2

@@ -7,9 +7,10 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Event
 from typing import TextIO
 
@@ -17,12 +18,15 @@ from tools.dev import environment, guest
 from tools.dev.say import BUILD, ROOT, Stop, say
 
 STOPPED_AFTER = 2  # times its budget
+_LOOK_S = 1.0  # whether all is over
 NO_TESTS = 5  # pytest's exit code where nothing was collected
 
 
 @dataclass(frozen=True)
 class Tier:
-    """Directories of tests, what they may take, and what they need; `kernel`: in a guest of that series."""
+    """Directories of tests, what they may take, and what they need; `kernel`: in a guest of that series. `beside`: it
+    measures nothing, and may run with others.
+    """
 
     name: str
     folders: tuple[str, ...]
@@ -30,6 +34,7 @@ class Tier:
     root: bool = False
     packages: tuple[str, ...] = ()
     kernel: str = ""
+    beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,25 +56,35 @@ class Result:
 
 
 def run_all(tiers: list[Tier], arguments: list[str]) -> list[Result]:
-    """One after the other; those in guests side by side, because each keeps little more than one processor busy."""
-    results = [run(tier, arguments) for tier in tiers if not tier.kernel]
-    guests, over = [tier for tier in tiers if tier.kernel], Event()
-    if len(guests) < 2:
-        return results + [run(tier, arguments) for tier in guests]
-    with ThreadPoolExecutor(len(guests)) as pool:
-        outputs = [StringIO() for _ in guests]
-        running = [pool.submit(run, tier, arguments, out, over) for tier, out in zip(guests, outputs, strict=True)]
+    """First those that may run beside others, then the rest one after the other, at last those in guests, side by side
+    again: each of these keeps little more than one processor busy.
+    """
+    quick = [tier for tier in tiers if tier.beside and not tier.kernel]
+    alone = [tier for tier in tiers if not tier.beside and not tier.kernel]
+    results = _side_by_side(quick, arguments) + [run(tier, arguments) for tier in alone]
+    return results + _side_by_side([tier for tier in tiers if tier.kernel], arguments)
+
+
+def _side_by_side(tiers: list[Tier], arguments: list[str]) -> list[Result]:
+    if len(tiers) < 2:
+        return [run(tier, arguments) for tier in tiers]
+    results, over = list[Result](), Event()
+    with ExitStack() as stack:
+        outputs = [stack.enter_context(TemporaryFile("w+")) for _ in tiers]
+        pool = stack.enter_context(ThreadPoolExecutor(len(tiers)))
+        running = [pool.submit(run, tier, arguments, out, over) for tier, out in zip(tiers, outputs, strict=True)]
         try:
             for one, out in zip(running, outputs, strict=True):
                 results.append(one.result())
-                print(out.getvalue(), flush=True)
+                out.seek(0)
+                print(out.read(), flush=True)
         finally:
-            over.set()  # an interrupt ends the guests, too
+            over.set()  # an interrupt ends them, too
     return results
 
 
 def run(tier: Tier, arguments: list[str], out: TextIO = sys.stdout, over: Event | None = None) -> Result:
-    """Runs pytest over the tier's folders, its output going to `out` where it is in a guest."""
+    """Runs pytest over the tier's folders, its output going to `out`, until all is `over`."""
     say(f"tier {tier.name} (at most {tier.budget_s} s)")
     report = BUILD / "tests" / f"{tier.name}.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
@@ -101,20 +116,27 @@ def _pytest(tier: Tier, words: list[str], out: TextIO, over: Event | None) -> in
     if tier.kernel:
         return guest.run(tier.kernel, guest.pytest_command(*words), tier.budget_s, out, over)
     command = [environment.command("pytest"), "-o", f"cache_dir=build/pytest-{tier.name}", *words]
-    return _call(command, tier.budget_s * STOPPED_AFTER)
+    return _call(command, tier.budget_s * STOPPED_AFTER, out, over or Event())
 
 
-def _call(command: list[str], limit_s: float) -> int:
+def _call(command: list[str], limit_s: float, out: TextIO, over: Event) -> int:
     """The exit code. A run past its limit is asked to stop, then ended; its children are its own group."""
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, env=os.environ, start_new_session=True)
+    output = None if out is sys.stdout else out
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=os.environ, start_new_session=True
+    )
+    ends = time.monotonic() + limit_s
     try:
-        return process.wait(limit_s)
-    except subprocess.TimeoutExpired:
-        say(f"stopping pytest: {limit_s} s are over")
-        return _end(process)
+        while not over.is_set() and time.monotonic() < ends:
+            try:
+                return process.wait(_LOOK_S)
+            except subprocess.TimeoutExpired:
+                continue
     except KeyboardInterrupt:
         _end(process)
         raise
+    say("stopping pytest" if over.is_set() else f"stopping pytest: {limit_s} s are over")
+    return _end(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:

@@ -1,12 +1,14 @@
-"""the tests [unit golden browser kernel containers end_to_end kernel_6.1 kernel_6.12] [-- for pytest]; default all"""
+"""the tests [unit faces golden browser kernel containers end_to_end kernel_6.1 kernel_6.12] [-- for pytest]"""
 
 import os
+from pathlib import Path
 
 from tools.dev import debian, environment, machine, setup, tiers, web
 from tools.dev.say import ROOT, Stop
 from tools.dev.tiers import Tier
 
-APART = ("golden", "browser", "kernel", "containers", "end_to_end")
+FACES = ("api", "cli", "tui", "ui")
+APART = (*FACES, "golden", "browser", "kernel", "containers", "end_to_end")
 WITH_PAGES = ("browser", "end_to_end")
 
 
@@ -17,7 +19,8 @@ def main(arguments: list[str]) -> int:
     if any(tier.root for tier in chosen):
         if os.geteuid() != 0:
             raise Stop(
-                "the tiers kernel, containers and end_to_end need root", "sudo ./dev test, or: ./dev test unit golden"
+                "the tiers kernel, containers and end_to_end need root",
+                "sudo ./dev test, or: ./dev test unit faces golden browser",
             )
         machine.need_agent()
     setup.need("dev", *dict.fromkeys(group for tier in chosen for group in tier.packages))
@@ -30,13 +33,15 @@ def main(arguments: list[str]) -> int:
 
 
 def _tiers() -> list[Tier]:
-    """The quick ones first. A guest boots in 20 to 50 s and then runs about ten times slower than this machine.
+    """The quick ones first; the faces are what people and programs see.
 
-    The two guests share it, and so each has time for both.
+    A guest boots in 20 to 50 s and then runs about ten times slower than this machine. The two guests share it, and so
+    each has time for both.
     """
     world = ("world", "test")
     return [
-        Tier("unit", _unit_folders(), budget_s=900, packages=("deploy", "terminal")),
+        Tier("unit", _unit_folders(), budget_s=900, packages=("deploy",), beside=True),
+        Tier("faces", _existing(*FACES), budget_s=900, packages=("terminal",), beside=True),
         Tier("golden", _existing("golden"), budget_s=120),
         Tier("browser", _existing("browser"), budget_s=600, packages=("browser",)),
         Tier("kernel", _existing("kernel"), budget_s=600, root=True, packages=world),
@@ -57,14 +62,16 @@ def _tiers() -> list[Tier]:
 
 def _unit_folders() -> tuple[str, ...]:
     names = sorted(path.name for path in (ROOT / "tests").iterdir() if path.name not in APART)
-    return tuple(folder for name in names for folder in _existing(name))
+    return _existing(*names)
 
 
-def _existing(name: str) -> tuple[str, ...]:
-    """`tests/name` where it is, or holds, a file of tests."""
-    path = ROOT / "tests" / name
-    has_tests = name.startswith("test_") if path.is_file() else any(path.rglob("test_*.py"))
-    return (f"tests/{name}",) if has_tests else ()
+def _existing(*names: str) -> tuple[str, ...]:
+    """Of `tests/name` those that are, or hold, a file of tests."""
+    return tuple(f"tests/{name}" for name in names if _has_tests(ROOT / "tests" / name))
+
+
+def _has_tests(path: Path) -> bool:
+    return path.name.startswith("test_") if path.is_file() else any(path.rglob("test_*.py"))
 
 
 def _parse(arguments: list[str]) -> tuple[list[str], list[str]]:
