@@ -123,7 +123,13 @@ def _call(command: list[str], limit_s: float, out: TextIO, over: Event) -> int:
     """The exit code. A run past its limit is asked to stop, then ended; its children are its own group."""
     output = None if out is sys.stdout else out
     process = subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=os.environ, start_new_session=True
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        env=os.environ,
+        start_new_session=True,
     )
     ends = time.monotonic() + limit_s
     try:

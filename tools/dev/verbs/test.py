@@ -43,7 +43,7 @@ def _tiers() -> list[Tier]:
         Tier("unit", _unit_folders(), budget_s=900, packages=("deploy",), beside=True),
         Tier("faces", _existing(*FACES), budget_s=900, packages=("terminal",), beside=True),
         Tier("golden", _existing("golden"), budget_s=120),
-        Tier("browser", _existing("browser"), budget_s=600, packages=("browser",)),
+        Tier("browser", _existing("browser"), budget_s=720, packages=("browser",)),
         Tier("kernel", _existing("kernel"), budget_s=600, root=True, packages=world),
         Tier(
             "containers", _existing("containers"), budget_s=180, root=True, packages=(*world, "containers", "runtimes")
