@@ -58,7 +58,7 @@ def _pan(figures: Figures, browser: Browser, folder: Path, quick: bool) -> None:
         Stage(folder, 2_000, 20, partial(_crowd, 500, 2_000)).running() as stage,
         _page(browser, f"{stage.url}/map?debug=1&since=10m&v.open=*") as page,
     ):
-        page.wait_for_function(f"() => {_PLACED} >= 500")
+        page.wait_for_function(f"() => {_PLACED} > 490")
         page.wait_for_timeout(5_000)
         page.evaluate("window.__rubin.times().frameMs.length = 0")
         page.mouse.move(30, 200)  # no node is there

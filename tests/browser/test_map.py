@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Download, Page, expect
 from websockets.sync.client import connect
@@ -265,7 +266,7 @@ def test_hands_move_pin_exclude_and_look_closer(watched: Watched, stage: Stage):
     page.mouse.down()
     page.mouse.move(x - 60, y + 90, steps=4)
     page.mouse.up()
-    expect(page).to_have_url(re.compile(r"v\.pin=[^&]+,[^&]+"))
+    expect(page).to_have_url(re.compile(rf"v\.pin=[^&]+,{np.base_repr(int(web), 36).lower()}:"))
     wait_for(lambda: page.evaluate(PLACES)[web] != before[web], "the node to be where it was put")
     dragged = page.evaluate(PLACES)
     assert {node for node in before if before[node] != dragged[node]} == {web}
