@@ -83,6 +83,7 @@ static __always_inline bool draw(__u32 *index)
 	struct pool *of = pool();
 	struct entry *entry;
 	__u64 freed;
+	__u32 slot;
 
 	if (!of)
 		return false;
@@ -90,22 +91,24 @@ static __always_inline bool draw(__u32 *index)
 		freed = *(volatile __u64 *)&of->freed;
 		if (!(__u32)freed)
 			break;
-		*index = (__u32)freed - 1;
-		entry = bpf_map_lookup_elem(ENTRIES, index);
+		slot = (__u32)freed - 1;
+		entry = bpf_map_lookup_elem(ENTRIES, &slot);
 		if (!entry)
 			return false;
 		if (__sync_val_compare_and_swap(&of->freed, freed, ((freed >> 32) + 1) << 32 | entry->next) == freed) {
 			entry->tag = BUSY;
+			*index = slot;
 			return true;
 		}
 	}
 	if (of->fresh > MASK)
 		return false;
-	*index = __sync_fetch_and_add(&of->fresh, 1);
-	entry = bpf_map_lookup_elem(ENTRIES, index);
+	slot = __sync_fetch_and_add(&of->fresh, 1);
+	entry = bpf_map_lookup_elem(ENTRIES, &slot);
 	if (!entry)
 		return false; /* another processor has drawn the last one meanwhile */
 	entry->tag = BUSY;
+	*index = slot;
 	return true;
 }
 
