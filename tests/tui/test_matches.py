@@ -6,9 +6,10 @@ import pytest
 from rubin.model.batch import Lost
 from rubin.model.enums import LostSource, Verdict
 from rubin.model.filter import Filters, FlowFilter
+from rubin.query.failing import went_wrong
 from rubin.store.ring import Ring
 from rubin.ui.terminal.conversations import put_together
-from rubin.ui.terminal.matches import Matches, Wanted, rows_of, went_wrong
+from rubin.ui.terminal.matches import Matches, Wanted, rows_of
 from rubin.ui.terminal.session import at_time, next_event, time_of
 from tests.flows import flows, generate
 

@@ -109,7 +109,7 @@ def test_a_long_answer_comes_in_small_pieces(browser: Browser) -> None:
     assert max(found) < 400_000
 
 
-def test_twenty_thousand_rows_take_no_second() -> None:
+def test_twenty_thousand_rows_take_a_few_seconds_at_most() -> None:
     batch = generate(20_000, endpoints=200, pairs=2_000)
     start = time.process_time()
     for at in range(0, len(batch), 512):

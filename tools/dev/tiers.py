@@ -120,7 +120,9 @@ def _pytest(tier: Tier, words: list[str], out: TextIO, over: Event | None) -> in
 
 
 def _call(command: list[str], limit_s: float, out: TextIO, over: Event) -> int:
-    """The exit code. A run past its limit is asked to stop, then ended; its children are its own group."""
+    """The exit code. A run past its limit, or when all is `over`, is asked to stop, then ended; its children are its
+    own group.
+    """
     output = None if out is sys.stdout else out
     process = subprocess.Popen(
         command,

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from rubin.model.batch import Array, FlowBatch
 from rubin.model.codes import I64, U64, mix
+from rubin.model.enums import Verdict
 from rubin.model.messages import NUMBERS, Message, Messages, MessageType
 from rubin.query.said import connections
 
@@ -18,6 +19,7 @@ Mask = npt.NDArray[np.bool_]
 
 PATIENCE_NS = 2_000_000_000
 """As long as the agent waits."""
+_BAD = (Verdict.DROPPED, Verdict.ERROR, Verdict.AUDIT)
 _ERRORS = 400  # HTTP's statuses from here on
 _MOST_WAITING = 200_000
 _WAITS = np.dtype([("key", "<u8"), ("edge", "<i8"), ("slot", "<i8"), ("patient_ns", "<i8")])
@@ -38,6 +40,19 @@ def is_failed(message: Message) -> bool:
     """The same of one message."""
     status = message.protocol == "http" and message.status >= _ERRORS
     return message.failed or status or bool(message.dns and message.dns.rcode)
+
+
+def went_wrong(batch: FlowBatch) -> Mask:
+    """(n,) bool: dropped, refused, audited, an answer that is an error, or a request that nobody answered: only our own
+    agent, which knows its socket, waits for the answer before it tells.
+    """
+    wrong: Mask = np.isin(batch["verdict"], _BAD)
+    said, messages = np.flatnonzero(batch["message"]), batch.tables.messages
+    if len(said):
+        told, own = messages.rows(batch["message"][said]), batch["socket_cookie"][said] > 0
+        wrong[said] |= (batch["is_reply"][said] == 1) & fails(told, messages)
+        wrong[said] |= own & (told["type"] == MessageType.REQUEST)
+    return wrong
 
 
 def is_young(batch: FlowBatch, told: Array, now_ns: int) -> Mask:

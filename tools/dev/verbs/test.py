@@ -1,4 +1,4 @@
-"""the tests [unit faces golden browser kernel containers end_to_end kernel_6.1 kernel_6.12] [-- for pytest]"""
+"""all tests, or of [unit faces golden browser kernel containers end_to_end kernel_6.1 kernel_6.12] [-- for pytest]"""
 
 import os
 from pathlib import Path

@@ -9,9 +9,8 @@ import numpy.typing as npt
 from rubin.model.batch import FlowBatch, Lost, concat, empty
 from rubin.model.enums import Verdict
 from rubin.model.filter import Filters
-from rubin.model.messages import MessageType
 from rubin.model.tables import Tables
-from rubin.query.failing import fails
+from rubin.query.failing import went_wrong
 from rubin.store.cursor import Cursor
 from rubin.store.ring import Ring
 from rubin.words.times import SECOND_NS
@@ -42,19 +41,6 @@ class Wanted:
         if self.until_ns is not None:
             mask &= batch["time_ns"] <= self.until_ns
         return mask & went_wrong(batch) if self.abnormal else mask
-
-
-def went_wrong(batch: FlowBatch) -> npt.NDArray[np.bool_]:
-    """(n,) bool: dropped, refused, audited, an answer that is an error, or a request that nobody answered: only our own
-    agent, which knows its socket, waits for the answer before it tells.
-    """
-    wrong: npt.NDArray[np.bool_] = np.isin(batch["verdict"], (*_BAD, Verdict.AUDIT))
-    said, messages = np.flatnonzero(batch["message"]), batch.tables.messages
-    if len(said):
-        told, own = messages.rows(batch["message"][said]), batch["socket_cookie"][said] > 0
-        wrong[said] |= (batch["is_reply"][said] == 1) & fails(told, messages)
-        wrong[said] |= own & (told["type"] == MessageType.REQUEST)
-    return wrong
 
 
 class Matches:

@@ -9,8 +9,9 @@ import numpy as np
 
 from rubin.model.batch import Array, FlowBatch, Lost, concat
 from rubin.model.enums import LostSource
+from rubin.query.failing import went_wrong
 from rubin.ui.frames import Body, Head, Table, Texts, Type, texts_used
-from rubin.ui.views.rows import KINDS, TEXT_COLUMNS, breaks, losses, rows_of, troubled
+from rubin.ui.views.rows import KINDS, TEXT_COLUMNS, breaks, losses, rows_of
 from rubin.ui.views.view import Lens
 
 _TROUBLED = 4  # times as many rows may be sent where they are drops and errors
@@ -96,20 +97,20 @@ class Flows:
         for batch in batches:
             count.lost += batch.lost
             if len(batch):
-                trouble = troubled(batch)
+                trouble = went_wrong(batch)
                 count.seen += len(batch)
                 count.troubled += int(trouble.sum())
                 # at once, lest all that has come lies here while the rest is read
                 parts.append((len(batch), _thinned(batch, trouble, _TROUBLED * self._most, ordinary)))
         left = _TROUBLED * self._most
         for seen, batch in reversed(parts):
-            trouble = troubled(batch)
+            trouble = went_wrong(batch)
             picked.insert(0, _thinned(batch, trouble, left, max(1, ordinary * seen // count.seen)))
             left -= min(left, int(trouble.sum()))
         return picked, count
 
     def _rows(self, batch: FlowBatch) -> _Part:
-        return rows_of(batch, self._texts), troubled(batch)
+        return rows_of(batch, self._texts), went_wrong(batch)
 
     def _remember(self, part: _Part) -> None:
         if not len(part[1]):

@@ -8,9 +8,8 @@ import numpy as np
 from rubin.model import addresses
 from rubin.model.batch import Array, FlowBatch, Lost
 from rubin.model.codes import mix
-from rubin.model.enums import EventType, Protocol, Verdict
+from rubin.model.enums import EventType, Protocol
 from rubin.model.messages import Message, MessageType, request
-from rubin.query.failing import fails
 from rubin.query.said import connections
 from rubin.ui.feed import Gap
 from rubin.ui.frames import Texts
@@ -85,17 +84,6 @@ def _notes(times_ns: list[int], told: list[str], texts: Texts, kind: int) -> dic
     made["latency_ms"] = np.full(len(told), np.nan)
     made["is_loss"] = np.full(len(told), kind)
     return made
-
-
-def troubled(batch: FlowBatch) -> Array:
-    """(n,) bool: drops, errors and failed requests."""
-    found: Array = np.isin(batch["verdict"], (Verdict.DROPPED, Verdict.ERROR))
-    said = np.flatnonzero(batch["message"])
-    if len(said):
-        messages = batch.tables.messages
-        failed = fails(messages.rows(batch["message"][said]), messages)
-        found[said] |= failed & (batch["is_reply"][said] == 1)
-    return found
 
 
 def _each(keys: Array, number: Callable[[int], int]) -> Array:
