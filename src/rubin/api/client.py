@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from google.protobuf.message import Message
@@ -13,6 +15,7 @@ from grpclib.exceptions import GRPCError
 
 from rubin.api.framing import Channel, channel_configuration
 from rubin.api.target import ClientSettings, authorization, target_of, tls_context
+from rubin.api.told import Promise, Told, Wishes
 from rubin.api.trouble import TROUBLES, explained
 from rubin.errors import RubinError, UsageError
 from rubin.model.batch import FlowBatch
@@ -26,24 +29,38 @@ _OBSERVER = "/observer.Observer/"
 _VERSIONS = ("hubble-server-version", "hubble-relay-version")
 
 
+@dataclass(frozen=True, slots=True)
+class Dialling:
+    """How a program connects that has many clients: one TLS for all, what each request carries, and how much may be on
+    its way on each connection.
+    """
+
+    tls: ssl.SSLContext | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+    window_bytes: int = 1 << 23
+
+
 class Client:
     """`async with Client(settings) as client:` connects; everything raises RubinError for people.
 
-    `server_version` is what the server said of itself with its last answer, "" if nothing.
+    `server_version` is what the server said of itself with its last answer, "" if nothing; `is_relay`: and whether it
+    is a relay.
     """
 
-    def __init__(self, settings: ClientSettings | None = None) -> None:
-        self.settings = settings or ClientSettings()
+    def __init__(self, settings: ClientSettings | None = None, dialling: Dialling | None = None) -> None:
+        self.settings, self._dialling = settings or ClientSettings(), dialling or Dialling()
         self.target = target_of(self.settings)
-        self.server_version = ""
-        self._tls = tls_context(self.settings, self.target)
-        self._headers = authorization(self.settings)
+        self.server_version, self.is_relay = "", False
+        self.server_headers: Mapping[str, Any] = {}
+        self._tls = self._dialling.tls if self._dialling.tls and self.target.tls else None
+        self._tls = self._tls or tls_context(self.settings, self.target)
+        self._headers = authorization(self.settings) | dict(self._dialling.metadata)
 
     async def __aenter__(self) -> Self:
         where: dict[str, Any] = {"path": self.target.path} if self.target.path else {}
         where = where or {"host": self.target.host, "port": self.target.port}
         name = self.settings.tls_server_name or ("localhost" if self.target.path else None)
-        configuration = channel_configuration(name if self._tls else None)
+        configuration = channel_configuration(name if self._tls else None, self._dialling.window_bytes)
         self._channel = Channel(**where, ssl=self._tls, config=configuration)
         try:
             with self._explained():
@@ -57,6 +74,10 @@ class Client:
     async def __aexit__(self, *error: object) -> None:
         await self._channel.hang_up()
 
+    async def ended(self) -> None:
+        """Until the connection is lost."""
+        await self._channel.ended()
+
     async def flows(
         self, request: pb.GetFlowsRequest, on_status: OnStatus | None = None
     ) -> AsyncGenerator[FlowBatch, None]:
@@ -64,10 +85,19 @@ class Client:
 
         A server of ours ignores the request's field mask: columns come whole.
         """
+        async with aclosing(self.told(request)) as answers:
+            async for told in answers:
+                if told.status is not None and on_status is not None:
+                    on_status(told.status)
+                if told.flows is not None:
+                    yield told.flows
+
+    async def told(self, request: pb.GetFlowsRequest, wishes: Wishes | None = None) -> AsyncGenerator[Told, None]:
+        """Flows, losses, news of nodes and promises, as they come; who speaks only Hubble's API promises nothing."""
         try:
-            async with aclosing(self._columns(request)) as batches:
-                async for batch in batches:
-                    yield batch
+            async with aclosing(self._columns(request, wishes)) as answers:
+                async for told in answers:
+                    yield told
             return
         except GRPCError as error:
             if error.status is not Status.UNIMPLEMENTED:
@@ -78,9 +108,9 @@ class Client:
         from rubin.api.gather import gathered  # decoding Hubble's messages: what our own servers spare us
 
         replies = self._stream(_OBSERVER + "GetFlows", request, pb.GetFlowsResponse)
-        async with aclosing(gathered(replies, on_status)) as batches:
-            async for batch in batches:
-                yield batch
+        async with aclosing(gathered(replies)) as answers:
+            async for told in answers:
+                yield told
 
     async def status(self) -> pb.ServerStatusResponse:
         """ServerStatus."""
@@ -169,15 +199,21 @@ class Client:
 
         return self._stream("/peer.Peer/Notify", NotifyRequest(), ChangeNotification)
 
-    async def _columns(self, request: pb.GetFlowsRequest) -> AsyncGenerator[FlowBatch, None]:
+    async def _columns(self, request: pb.GetFlowsRequest, wishes: Wishes | None) -> AsyncGenerator[Told, None]:
         from rubin.wire import frames
         from rubin.wire.pb.rubin_pb2 import ColumnFrame
 
+        method, kind = "/rubin.Columns/GetFlows", Cardinality.UNARY_STREAM
         with self._explained(but=GRPCError):
-            async with self._open("/rubin.Columns/GetFlows", Cardinality.UNARY_STREAM, request, ColumnFrame) as stream:
+            async with self._open(method, kind, request, ColumnFrame, wishes) as stream:
                 await self._begin(stream, request)
                 async for reply in stream:
-                    yield frames.decode(reply.frame)
+                    yield Told(
+                        frames.decode(reply.frame) if reply.frame else None,
+                        reply.status if reply.HasField("status") else None,
+                        Promise(reply.promise_ns, reply.is_live) if reply.promise_ns else None,
+                        reply.is_late,
+                    )
 
     async def _stream(self, method: str, request: Request, reply_type: type[Reply]) -> AsyncIterator[Reply]:
         with self._explained():
@@ -217,15 +253,22 @@ class Client:
         return reply
 
     def _open(
-        self, method: str, kind: Cardinality, request: Request, reply_type: type[Reply]
+        self,
+        method: str,
+        kind: Cardinality,
+        request: Request,
+        reply_type: type[Reply],
+        wishes: Wishes | None = None,
     ) -> Stream[Request, Reply]:
-        return self._channel.request(method, kind, type(request), reply_type, metadata=self._headers)
+        metadata = self._headers | wishes.metadata() if wishes else self._headers
+        return self._channel.request(method, kind, type(request), reply_type, metadata=metadata)
 
     async def _begin(self, stream: Stream[Request, Reply], request: Request) -> None:
         await stream.send_message(request, end=True)
         await stream.recv_initial_metadata()
-        found: Mapping[str, Any] = stream.initial_metadata or {}
+        self.server_headers = found = stream.initial_metadata or {}
         self.server_version = next((str(found[name]) for name in _VERSIONS if name in found), "")
+        self.is_relay = _VERSIONS[1] in found
 
     @contextmanager
     def _explained(self, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:

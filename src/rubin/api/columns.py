@@ -11,10 +11,13 @@ from typing import Any
 from grpclib.server import Stream
 
 from rubin.api.framing import send_framed
+from rubin.api.promises import Lateness, Promises
 from rubin.api.reading import Reading
 from rubin.api.selection import selection_of
 from rubin.api.service import Service, streaming, unary
+from rubin.api.told import Promise, Wishes
 from rubin.api.wakes import Wakes
+from rubin.model.batch import FlowBatch
 from rubin.query.explain import explain
 from rubin.query.question import DEFAULT_BY, SORTS, Question
 from rubin.query.top import top
@@ -53,6 +56,7 @@ class Columns:
     ) -> None:
         self._ring, self._wakes, self._node_name = ring, wakes, node_name
         self._status, self._endpoints = status, endpoints
+        self._lateness = Lateness()
         self._looking = asyncio.Lock()  # one at a time looks through the whole ring: memory stays bounded
 
     def service(self) -> Service:
@@ -71,10 +75,12 @@ class Columns:
         """Flows and losses as column frames. The field mask is the reader's to apply."""
         selection = selection_of(request)
         await stream.send_initial_metadata()
-        reading = Reading(self._ring, self._wakes, selection, self._node_name, _ROWS)
+        wishes = Wishes.of(stream.metadata or {})
+        promises = Promises(self._ring, wishes.promises_s, self._lateness)
+        reading = Reading(self._ring, self._wakes, selection, self._node_name, min(_ROWS, wishes.rows), promises)
         async with aclosing(aiter(reading)) as batches:
             async for batch in batches:
-                encoded = _message(frames.encode(batch))
+                encoded = message(batch, promises.now())
                 del batch  # or it would keep its segment alive while a slow client reads
                 await send_framed(stream, encoded)
 
@@ -115,11 +121,16 @@ class Columns:
         return ExplainResponse(json=json.dumps(found))
 
 
-def _message(frame: bytes) -> bytes:
+def message(batch: FlowBatch, promise: Promise | None = None, is_late: bool = False) -> bytes:
     """A ColumnFrame with its gRPC head, without protobuf's copies of the megabyte in it."""
-    length, rest = bytearray(b"\x0a"), len(frame)  # field 1, length-delimited
-    while rest > 0x7F:
-        length.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    length.append(rest)
-    return b"".join((struct.pack(">BI", 0, len(length) + len(frame)), length, frame))
+    frame = frames.encode(batch) if len(batch) or batch.lost else b""
+    rest = ColumnFrame(is_late=is_late)
+    if promise is not None:
+        rest.promise_ns, rest.is_live = promise
+    after = rest.SerializeToString()
+    length, size = bytearray(b"\x0a"), len(frame)  # field 1, length-delimited
+    while size > 0x7F:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    length.append(size)
+    return b"".join((struct.pack(">BI", 0, len(length) + len(frame) + len(after)), length, frame, after))

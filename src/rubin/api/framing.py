@@ -138,6 +138,7 @@ class _Greeted(protocol.H2Protocol):
         self.greeting = b""
         self.cause: BaseException | None = None
         self.greeted = asyncio.get_running_loop().create_future()
+        self.over = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -158,6 +159,7 @@ class _Greeted(protocol.H2Protocol):
         self.cause = exc
         if not self.greeted.done():
             self.greeted.set_result(False)
+        self.over.set()
         super().connection_lost(exc)
 
 
@@ -181,6 +183,11 @@ class Channel(client.Channel):
         assert isinstance(made, _Greeted)
         if not await asyncio.shield(made.greeted):
             raise NotGRPC(made.greeting, made.cause)
+        self._over = made.over
+
+    async def ended(self) -> None:
+        """Until the connection that was dialled is lost, or closed."""
+        await self._over.wait()
 
     async def hang_up(self) -> None:
         """Close at once: an orderly end of TLS may take half a minute, and the loop may not live that long."""
@@ -191,11 +198,11 @@ class Channel(client.Channel):
             await asyncio.sleep(0)
 
 
-def channel_configuration(server_name: str | None) -> Configuration:
-    """Windows for a client that takes much; `server_name` is what the certificate must say, if not the host."""
+def channel_configuration(server_name: str | None, window_bytes: int = _CLIENT_WINDOW_BYTES) -> Configuration:
+    """How much may be on its way to us; `server_name` is what the certificate must say, if not the host."""
     return Configuration(
-        http2_connection_window_size=_CLIENT_WINDOW_BYTES,
-        http2_stream_window_size=_CLIENT_WINDOW_BYTES,
+        http2_connection_window_size=window_bytes,
+        http2_stream_window_size=window_bytes,
         ssl_target_name_override=server_name,
     )
 

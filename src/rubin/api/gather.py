@@ -1,9 +1,9 @@
 """Hubble's messages, one by one as they come, to batches: large when they come fast, at once when slow."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 
-from rubin.model.batch import FlowBatch
+from rubin.api.told import Told
 from rubin.model.tables import Tables
 from rubin.wire.decode import batch_from_messages
 from rubin.wire.pb.observer_pb2 import GetFlowsResponse
@@ -12,22 +12,20 @@ _MOST = 4_096
 _Queue = asyncio.Queue[GetFlowsResponse | None]
 
 
-async def gathered(
-    replies: AsyncIterator[GetFlowsResponse], on_status: Callable[[GetFlowsResponse], None] | None
-) -> AsyncGenerator[FlowBatch, None]:
-    """Flows and losses in batches; node status goes to `on_status`. At most two batches wait here."""
+async def gathered(replies: AsyncIterator[GetFlowsResponse]) -> AsyncGenerator[Told, None]:
+    """Flows and losses in batches, and news of nodes. At most two batches wait here."""
     queue: _Queue = asyncio.Queue(_MOST)
     reader = asyncio.create_task(_read(replies, queue))
     tables = Tables()
     try:
         while messages := await _waiting(queue):
             for message in messages:
-                if message.HasField("node_status") and on_status is not None:
-                    on_status(message)
+                if message.HasField("node_status"):
+                    yield Told(status=message)
             tables = Tables() if tables.full else tables
             found = [message for message in messages if not message.HasField("node_status")]
             if found:
-                yield batch_from_messages(found, tables)
+                yield Told(batch_from_messages(found, tables))
         await reader  # raises what ended the stream
     finally:
         reader.cancel()

@@ -1,7 +1,6 @@
 """Hubble's Observer service over the ring."""
 
 import asyncio
-import struct
 import time
 from contextlib import aclosing
 
@@ -10,6 +9,7 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from rubin import __version__
+from rubin.api.encoding import Encoders, messages
 from rubin.api.framing import send_framed
 from rubin.api.namespaces import Namespaces, Rate
 from rubin.api.notifications import Notifications
@@ -17,14 +17,11 @@ from rubin.api.reading import Reading
 from rubin.api.selection import selection_of
 from rubin.api.service import Service, streaming, unary
 from rubin.api.wakes import Wakes
-from rubin.model.batch import FlowBatch
 from rubin.store.ring import Ring
-from rubin.wire.flows import FlowEncoder, lost_response
 from rubin.wire.pb import observer_pb2 as pb
 
 SERVICE = "observer.Observer"
 VERSION = f"rubin v{__version__}"
-_ENCODERS = 4
 
 FlowStream = Stream[pb.GetFlowsRequest, pb.GetFlowsResponse]
 
@@ -35,7 +32,7 @@ class Observer:
     def __init__(self, ring: Ring, wakes: Wakes, notifications: Notifications, node_name: str) -> None:
         self._ring, self._wakes, self._notifications, self._node_name = ring, wakes, notifications, node_name
         self._started = time.monotonic_ns()
-        self._encoders: dict[tuple[str, ...], FlowEncoder] = {}
+        self._encoders = Encoders()
         self._namespaces, self._rate = Namespaces(ring), Rate(ring)
 
     def service(self) -> Service:
@@ -58,22 +55,14 @@ class Observer:
     async def get_flows(self, stream: FlowStream, request: pb.GetFlowsRequest) -> None:
         """Flows and losses as Hubble's messages."""
         selection = selection_of(request)
-        encoder = self._encoder(tuple(request.field_mask.paths))
+        encoder = self._encoders.of(request.field_mask.paths)
         await stream.send_initial_metadata()
         reading = Reading(self._ring, self._wakes, selection, self._node_name)
         async with aclosing(aiter(reading)) as batches:
             async for batch in batches:
-                encoded = _messages(encoder, batch)
+                encoded = messages(encoder, batch)
                 del batch  # or it would keep its segment alive while a slow client reads
                 await send_framed(stream, encoded)
-
-    def _encoder(self, mask: tuple[str, ...]) -> FlowEncoder:
-        """The encoder of a field mask, kept for the next request: it remembers what it encoded."""
-        encoder = self._encoders.pop(mask, None) or FlowEncoder(mask or None, __version__)
-        self._encoders[mask] = encoder
-        if len(self._encoders) > _ENCODERS:
-            del self._encoders[next(iter(self._encoders))]
-        return encoder
 
     async def get_agent_events(
         self, stream: Stream[pb.GetAgentEventsRequest, pb.GetAgentEventsResponse], request: pb.GetAgentEventsRequest
@@ -112,14 +101,3 @@ async def _get_debug_events(
 
 async def _get_nodes(_request: pb.GetNodesRequest) -> pb.GetNodesResponse:
     raise GRPCError(Status.UNIMPLEMENTED, "GetNodes not implemented")
-
-
-def _messages(encoder: FlowEncoder, batch: FlowBatch) -> bytes:
-    """The batch's losses and then its flows, each message with its gRPC head."""
-    parts = [_framed(lost_response(lost)) for lost in batch.lost] + encoder.encode(batch)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _framed(message: pb.GetFlowsResponse) -> bytes:
-    encoded = message.SerializeToString()
-    return struct.pack(">BI", 0, len(encoded)) + encoded

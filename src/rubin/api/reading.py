@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rubin.api.promises import Promises
 from rubin.api.selection import Selection
 from rubin.api.wakes import Wakes, within
 from rubin.model.batch import FlowBatch, Lost, empty
@@ -28,11 +29,21 @@ class Reading:
 
     Async iteration gives batches of at most `rows` flows, in the ring's order, and gives way to the
     loop after each. Losses come unfiltered, before the flows that followed them. Where the writer
-    was faster, a `HUBBLE_RING_BUFFER` loss says by how many rows, at most once a second.
+    was faster, a `HUBBLE_RING_BUFFER` loss says by how many rows, at most once a second. With `promises` a batch comes
+    at least as often as they want it, an empty one if need be.
     """
 
-    def __init__(self, ring: Ring, wakes: Wakes, selection: Selection, node_name: str, rows: int = 4_096) -> None:
+    def __init__(
+        self,
+        ring: Ring,
+        wakes: Wakes,
+        selection: Selection,
+        node_name: str,
+        rows: int = 4_096,
+        promises: Promises | None = None,
+    ) -> None:
         self._ring, self._wakes, self._selection, self._rows = ring, wakes, selection, rows
+        self.promises = promises or Promises(ring, None)
         self._left = selection.number if selection.number and not selection.follow else None
         self._skip = 0
         self._missed = _Missed(ring, node_name)
@@ -42,15 +53,22 @@ class Reading:
         end = None if following else self._ring.next_row
         start = await beginning(self._ring, self._selection)
         cursor, self._skip = Cursor(self._ring, start.row), start.skip
+        promises = self.promises
+        promises.begin(cursor, end)
         with self._wakes if following else nullcontext():
             while True:
                 appended, over = self._wakes.appended(), self._over()
                 while (parts := self._next(cursor, end)) is not None:
                     while parts:
+                        promises.after(len(parts) - 1)
                         yield parts.popleft()  # held nowhere here, so that a slow reader keeps no segment alive
                         await asyncio.sleep(0)
+                    if promises.is_due():
+                        yield empty()
                 if over or not following:
                     break
+                if promises.is_due():
+                    yield empty()
                 await within(appended, self._patience())
         for last in self._rest(cursor, end):
             yield last
@@ -60,6 +78,7 @@ class Reading:
         if self._left == 0:
             return None
         views = cursor.read(end, self._rows if self._selection.filters is None else SPAN_ROWS)
+        self.promises.read(views)
         if overtaken := cursor.take_overtaken():
             self._missed.add(overtaken)
             self._skip = 0  # the row went with them
@@ -83,7 +102,7 @@ class Reading:
         """Seconds until something is to be done even if no flow comes."""
         until = self._selection.until_ns
         waits = [max(0.0, (until - time.time_ns()) / 1e9 + 0.001)] if until is not None else []
-        return min([*waits, *self._missed.patience()], default=None)
+        return min([*waits, *self._missed.patience(), *self.promises.patience()], default=None)
 
     def _parts(self, view: FlowBatch) -> Iterator[FlowBatch]:
         """The view's rows that are asked for, a few thousand at a time, cut where a loss was noted."""

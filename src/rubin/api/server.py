@@ -1,31 +1,22 @@
-"""The server: the services on their sockets, and the thread of its own that an agent runs it in."""
+"""The server of a ring, and the thread of its own that an agent runs it in."""
 
 import asyncio
-import logging
-import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
-
-from grpclib.events import SendInitialMetadata, SendTrailingMetadata, listen
-from grpclib.reflection.service import ServerReflection
 
 from rubin import __version__
 from rubin.api.columns import Columns
-from rubin.api.framing import Server as GRPCServer
 from rubin.api.health import health_service
-from rubin.api.listen import ListenSettings, tcp_socket, tls_of, unix_socket
+from rubin.api.listen import ListenSettings
+from rubin.api.listening import Listening
 from rubin.api.notifications import Notifications
 from rubin.api.observer import Observer
 from rubin.api.peer import peer_service, reachable
 from rubin.api.wakes import Wakes
-from rubin.errors import RubinError
 from rubin.store.ring import Ring
 
-_LOG = logging.getLogger(__name__)
-logging.getLogger("grpclib").setLevel(logging.WARNING)  # it tells of every client that hangs up
 _TICK_S = 1.0
 
 
@@ -44,30 +35,24 @@ class Server:
         status: Callable[[], Mapping[str, Any]] = dict,
         endpoints: Callable[[str, int], list[Any]] = lambda _who, _time_ns: [],
     ) -> None:
-        self.settings = settings or ListenSettings()
-        self.address = ""
+        self._listening = Listening(settings or ListenSettings(), {"hubble-server-version": __version__})
         self._ring, self._status, self._endpoints = ring, status, endpoints
         self._node_name = node_name or socket.gethostname()
-        self._servers: list[GRPCServer] = []
-        self._socket_inode = 0
+
+    @property
+    def address(self) -> str:
+        """Where TCP listens."""
+        return self._listening.address
 
     async def start(self) -> None:
         """Listen and answer."""
-        self._tls = tls_of(self.settings)
-        listeners = self._listeners()
+        self._listening.open()
         self.notifications = Notifications(self._node_name)
         self._wakes = Wakes(self._ring)
         self._observer = Observer(self._ring, self._wakes, self.notifications, self._node_name)
         columns = Columns(self._ring, self._wakes, self._node_name, self._status, self._endpoints)
-        peer = peer_service(self._node_name, reachable(self.address), self._tls is not None)
-        served = [self._observer.service(), peer, health_service(), columns.service()]
-        for listener in listeners:
-            server = GRPCServer(ServerReflection.extend(served))
-            listen(server, SendInitialMetadata, _say_version)
-            listen(server, SendTrailingMetadata, _say_version)
-            over_tcp = listener.family != socket.AF_UNIX
-            await server.start(sock=listener, ssl=self._tls.context if self._tls and over_tcp else None)
-            self._servers.append(server)
+        peer = peer_service(self._node_name, reachable(self.address), self._listening.is_tls)
+        await self._listening.serve([self._observer.service(), peer, health_service(), columns.service()])
         self.notifications.started()
         self._ticks = asyncio.create_task(self._tick())
 
@@ -77,47 +62,14 @@ class Server:
         return self._wakes.followers
 
     async def close(self) -> None:
-        """Hang up on everyone; the socket's file goes unless another server has put its own there."""
+        """Hang up on everyone."""
         self._ticks.cancel()
-        for server in self._servers:
-            await server.dismiss()
-            server.close()
-            server.hang_up()
-            await server.wait_closed()
-        self._servers = []
-        path = Path(self.settings.socket_path)
-        if self._socket_inode and path.exists() and path.stat().st_ino == self._socket_inode:
-            path.unlink()
-
-    def _listeners(self) -> list[socket.socket]:
-        listeners = []
-        if self.settings.listen_address:
-            listeners.append(tcp_socket(self.settings.listen_address, self._tls is not None))
-            host, port = listeners[0].getsockname()[:2]
-            self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        try:
-            if self.settings.socket_path:
-                listeners.append(unix_socket(self.settings.socket_path))
-                self._socket_inode = os.stat(self.settings.socket_path).st_ino
-        except RubinError:
-            for listener in listeners:
-                listener.close()
-            raise
-        return listeners
+        await self._listening.close()
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
             self._observer.tick()
-            try:
-                if self._tls is not None:
-                    self._tls.refresh()
-            except RubinError as error:
-                _LOG.warning("tls=stale reason=%r", error.sentence)
-
-
-async def _say_version(event: SendInitialMetadata | SendTrailingMetadata) -> None:
-    event.metadata["hubble-server-version"] = __version__
 
 
 class ServerThread:

@@ -38,6 +38,14 @@ def expanded(batch: FlowBatch) -> FlowBatch:
     return made.with_columns(**columns)
 
 
+def earliest_ns(batch: FlowBatch) -> int:
+    """The least time of a batch's flows, those of its requests included; the batch has rows."""
+    times = batch["time_ns"]
+    exchanges, latency_ns = _exchanges(batch)
+    least = int(times.min())
+    return min(least, int((times[exchanges] - latency_ns).min())) if len(exchanges) else least
+
+
 def added(batch: FlowBatch) -> Mask:
     """(n,) bool: the rows that `expanded` has put in."""
     rows = _said(batch)

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 
 from rubin.model.batch import FlowBatch, Lost, empty
+from rubin.model.exchanges import earliest_ns
 from rubin.store.segment import Blocks, Segment
 
 _MOST_LOSSES = 10_000
@@ -90,6 +91,17 @@ class Ring:
             yield view if as_stored else self.again(view)
         if end_row is None and not newest_first and (lost := self._lost_between(max(end, first), None)):
             yield empty(lost=lost)
+
+    def earliest_ns(self, first_row: int, end_row: int) -> int | None:
+        """The least time of the flows from `first_row` to before `end_row`; None where there are none."""
+        found = [
+            segment.least_ns
+            if start == segment.first_row and end == segment.end_row
+            else earliest_ns(segment.view(start, end))
+            for segment in self._segments
+            if (start := max(first_row, segment.first_row)) < (end := min(end_row, segment.end_row))
+        ]
+        return min(found, default=None)
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Have `wake` called on the writer's thread after each append; returns how to end that."""

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from rubin.model.batch import Array, FlowBatch, Lost
 from rubin.model.columns import COLUMNS, DTYPES, ROW_BYTES
+from rubin.model.exchanges import earliest_ns
 from rubin.model.tables import Tables
 
 Bytes = npt.NDArray[np.uint8]
@@ -69,9 +70,8 @@ class Segment:
         start, end = self.rows, self.rows + len(batch)
         for name, column in self._columns.items():
             column[start:end] = batch[name] if name in batch else COLUMNS[name].missing
-        times = batch["time_ns"]
-        self.least_ns = min(self.least_ns, int(times.min()))
-        self.greatest_ns = max(self.greatest_ns, int(times.max()))
+        self.least_ns = min(self.least_ns, earliest_ns(batch))
+        self.greatest_ns = max(self.greatest_ns, int(batch["time_ns"].max()))
         self.rows = end
 
     def view(self, first_row: int, end_row: int, lost: tuple[Lost, ...] = ()) -> FlowBatch:

@@ -8,10 +8,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ColumnFrame(_message.Message):
-    __slots__ = ("frame",)
+    __slots__ = ("frame", "promise_ns", "is_live", "is_late", "status")
     FRAME_FIELD_NUMBER: _ClassVar[int]
+    PROMISE_NS_FIELD_NUMBER: _ClassVar[int]
+    IS_LIVE_FIELD_NUMBER: _ClassVar[int]
+    IS_LATE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
     frame: bytes
-    def __init__(self, frame: _Optional[bytes] = ...) -> None: ...
+    promise_ns: int
+    is_live: bool
+    is_late: bool
+    status: _observer_pb2.GetFlowsResponse
+    def __init__(self, frame: _Optional[bytes] = ..., promise_ns: _Optional[int] = ..., is_live: _Optional[bool] = ..., is_late: _Optional[bool] = ..., status: _Optional[_Union[_observer_pb2.GetFlowsResponse, _Mapping]] = ...) -> None: ...
 
 class Beyond(_message.Message):
     __slots__ = ("whitelist", "blacklist")

@@ -1,0 +1,1 @@
+"""Many Observers as one Observer."""
