@@ -49,6 +49,24 @@ def test_a_busy_batch_arrives_with_the_rows_it_uses() -> None:
     assert not again["time_ns"].flags.writeable
 
 
+@given(st.lists(batches(), min_size=2, max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_many_frames_may_be_read_into_the_same_tables(some: list[FlowBatch]) -> None:
+    tables = Tables()
+    for batch in some:
+        again = frames.decode(frames.encode(batch), tables)
+        assert again.tables is tables
+        same(again, batch)
+
+
+def test_what_comes_again_is_found_in_tables_of_a_frame() -> None:
+    tables = frames.decode(frames.encode(generate(1_000))).tables
+    rows = len(tables.endpoints)
+    codes = [tables.endpoints.code(row) for row in list(tables.endpoints.rows)]
+    assert codes == list(range(rows))
+    assert len(tables.endpoints) == rows
+
+
 def test_rest_and_losses_without_flows_arrive() -> None:
     tables = Tables()
     code = tables.contents.code(Contents(rest=b"\x10\x02", summary="x"))
@@ -121,6 +139,8 @@ def decode_or_refuse(frame: bytes) -> None:
     try:
         batch = frames.decode(frame)
     except RubinError:
+        with pytest.raises(RubinError):
+            frames.decode(frame, Tables())
         return
     assert len(batch) <= frames.MAX_ROWS
     for name, column in COLUMNS.items():
@@ -159,8 +179,8 @@ def test_no_bytes_at_all_do_harm(noise: bytes) -> None:
 
 
 def test_another_version_is_refused_by_name() -> None:
-    with pytest.raises(RubinError, match="version 5 is not 4"):
-        frames.decode(FRAME[:8] + b"\5" + FRAME[9:])
+    with pytest.raises(RubinError, match="version 6 is not 5"):
+        frames.decode(FRAME[:8] + b"\6" + FRAME[9:])
 
 
 def test_counts_that_cannot_be_true_take_no_memory() -> None:

@@ -19,6 +19,7 @@ from rubin.api.told import Promise, Told, Wishes
 from rubin.api.trouble import TROUBLES, explained
 from rubin.errors import RubinError, UsageError
 from rubin.model.batch import FlowBatch
+from rubin.model.tables import Tables
 from rubin.wire.pb import observer_pb2 as pb
 
 Request = TypeVar("Request", bound=Message)
@@ -92,10 +93,17 @@ class Client:
                 if told.flows is not None:
                     yield told.flows
 
-    async def told(self, request: pb.GetFlowsRequest, wishes: Wishes | None = None) -> AsyncGenerator[Told, None]:
-        """Flows, losses, news of nodes and promises, as they come; who speaks only Hubble's API promises nothing."""
+    async def told(
+        self,
+        request: pb.GetFlowsRequest,
+        wishes: Wishes | None = None,
+        tables: Callable[[], Tables | None] = lambda: None,
+    ) -> AsyncGenerator[Told, None]:
+        """Flows, losses, news of nodes and promises, as they come; who speaks only Hubble's API promises nothing. What
+        comes as columns points into the `tables` of the moment, or into its own.
+        """
         try:
-            async with aclosing(self._columns(request, wishes)) as answers:
+            async with aclosing(self._columns(request, wishes, tables)) as answers:
                 async for told in answers:
                     yield told
             return
@@ -199,7 +207,9 @@ class Client:
 
         return self._stream("/peer.Peer/Notify", NotifyRequest(), ChangeNotification)
 
-    async def _columns(self, request: pb.GetFlowsRequest, wishes: Wishes | None) -> AsyncGenerator[Told, None]:
+    async def _columns(
+        self, request: pb.GetFlowsRequest, wishes: Wishes | None, tables: Callable[[], Tables | None]
+    ) -> AsyncGenerator[Told, None]:
         from rubin.wire import frames
         from rubin.wire.pb.rubin_pb2 import ColumnFrame
 
@@ -209,7 +219,7 @@ class Client:
                 await self._begin(stream, request)
                 async for reply in stream:
                     yield Told(
-                        frames.decode(reply.frame) if reply.frame else None,
+                        frames.decode(reply.frame, tables()) if reply.frame else None,
                         reply.status if reply.HasField("status") else None,
                         Promise(reply.promise_ns, reply.is_live) if reply.promise_ns else None,
                         reply.is_late,

@@ -101,8 +101,13 @@ def adopt(batch: FlowBatch, tables: Tables) -> FlowBatch:
     for name in list(columns):
         if not COLUMNS[name].table:
             continue
-        codes, where = np.unique(columns[name], return_inverse=True)
-        columns[name] = _moved(codes, COLUMNS[name].table, batch.tables, tables)[where]
+        of = columns[name]
+        used = np.zeros(int(of.max(initial=0)) + 1, np.bool_)
+        used[of] = True
+        codes = np.flatnonzero(used).astype(np.uint32)
+        moved = np.zeros(len(used), np.uint32)
+        moved[codes] = _moved(codes, COLUMNS[name].table, batch.tables, tables)
+        columns[name] = moved[of]
     return FlowBatch(columns, tables, batch.lost)
 
 

@@ -15,25 +15,38 @@ class Table(Generic[Row]):
 
     def __init__(self, nothing: Row) -> None:
         self.rows: list[Row] = [nothing]
-        self._codes: dict[Row, int] = {nothing: 0}
+        self._codes: dict[Row, int] | None = {nothing: 0}
         self._adding = Lock()
+
+    def begin(self, rows: Iterable[Row]) -> None:
+        """The first rows, from 1 on; where one is there twice, the last is that which is found."""
+        self.rows += rows
+        self._codes = None  # most tables of a frame are read and never added to
 
     def code(self, row: Row) -> int:
         """The index of `row`."""
-        code = self._codes.get(row)
+        code = self._known().get(row)
         return self._add(row) if code is None else code
+
+    def _known(self) -> dict[Row, int]:
+        known = self._codes
+        if known is None:
+            with self._adding:
+                self._codes = known = {row: code for code, row in enumerate(self.rows)}
+        return known
 
     def codes(self, rows: Iterable[Row]) -> npt.NDArray[np.uint32]:
         """(n,) the index of each row."""
         return np.fromiter(map(self.code, rows), np.uint32)
 
     def _add(self, row: Row) -> int:
+        known = self._known()
         with self._adding:  # the line adds what comes, readers what they know better
-            code = self._codes.get(row)
+            code = known.get(row)
             if code is None:
                 code = len(self.rows)
                 self.rows.append(row)  # the row stands before anyone can learn its index
-                self._codes[row] = code
+                known[row] = code
         return code
 
     def read(self, codes: npt.NDArray[np.integer]) -> list[Row]:

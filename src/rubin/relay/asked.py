@@ -54,7 +54,7 @@ class Asked:
             request.since.FromNanoseconds(max(0, self._promised.from_ns))
         self._spoke_s = time.monotonic()
         try:
-            async with aclosing(self._client.told(request, wishes)) as answers:
+            async with aclosing(self._client.told(request, wishes, self._merge.tables)) as answers:
                 async for told in answers:
                     self._take(told, known)
                     self._wake()

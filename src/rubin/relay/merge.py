@@ -110,6 +110,12 @@ class Merge:
         """Whether all who count have sent what they held when they were asked."""
         return all(node.is_live for node in self._nodes.values() if node.counts)
 
+    def tables(self) -> Tables:
+        """What flows had best point into."""
+        if self._tables.full:
+            self._tables = Tables()
+        return self._tables
+
     def add(self, number: int, flows: FlowBatch, now_s: float, now_ns: int) -> None:
         """What a node has sent; losses go out with what is taken next."""
         node = self._nodes[number]
@@ -117,9 +123,9 @@ class Merge:
         self._losses += flows.lost
         if not len(flows):
             return
-        if self._tables.full:
-            self._tables = Tables()
-        flows = in_order(adopt(flows.without_lost(), self._tables))
+        if flows.tables is not self._tables:
+            flows = adopt(flows, self.tables())
+        flows = in_order(flows.without_lost())
         times = flows["time_ns"]
         start = int(np.searchsorted(times, self.out_ns, "left"))
         end = max(start, int(np.searchsorted(times, now_ns + int(self._bounds.delay_s * 1e9), "right")))

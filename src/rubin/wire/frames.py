@@ -4,8 +4,8 @@ All numbers little-endian. A frame is
 
     "RUBINCOL"  u32 version  u32 rows  u32 columns  u32 tables  u32 losses  u32 bytes of the frame
     per column  u8 length of name, name, u8 length of dtype, dtype as numpy writes it, u32 offset of its values
-    per table   u8 length of name, name, u32 rows, u32 bytes, and in these the rows from row 1 on: JSON, each a list;
-                of messages see `messagerows`
+    per table   u8 length of name, name, u32 rows, u32 bytes, and in these the rows from row 1 on: u32 bytes of each,
+                then each as JSON; of messages see `messagerows`
     per loss    u32 bytes of JSON, JSON: a list of the fields of `Lost`
     values      each column at its offset, a multiple of 8, rows * width bytes
 
@@ -15,9 +15,9 @@ those that are not there; it refuses another version.
 """
 
 import json
-import marshal
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -34,16 +34,18 @@ from rubin.wire import messagerows
 from rubin.wire.tablerows import from_lists, to_list
 
 MAGIC = b"RUBINCOL"
-VERSION = 4
+VERSION = 5
 MAX_ROWS = 1 << 20
 _HEAD = struct.Struct("<8s6I")
 _U32 = struct.Struct("<I")
 _SENSELESS = (ValueError, TypeError, LookupError, OverflowError, RecursionError, struct.error, DecodeError)
 _NOTHING = np.zeros(1, np.uint32)
 _MOST_MADE = 100_000
-_made: dict[str, dict[bytes, Any]] = {name: {} for name in ("endpoints", "processes", "links")}
-"""By how a row is written."""
 _TABLES = ("strings", "endpoints", "processes", "links", "contents", "messages")
+_made: dict[str, dict[bytes, Any]] = {name: {} for name in _TABLES}
+"""Rows by how they are written: streams send the same ones again and again."""
+_codes: WeakKeyDictionary[Tables, dict[str, dict[bytes, int]]] = WeakKeyDictionary()
+"""The codes that they have in tables which many frames are read into."""
 
 
 def encode(batch: FlowBatch) -> bytes:
@@ -76,20 +78,18 @@ def _renumber(columns: dict[str, npt.NDArray[Any]], names: list[str]) -> npt.NDA
 
 
 # Rows of tables never change, and streams send the same ones again and again.
-_KEPT = frozenset(("endpoints", "processes", "links"))
 _kept: WeakKeyDictionary[Tables, dict[str, dict[int, bytes]]] = WeakKeyDictionary()
 
 
 def _table(tables: Tables, table: str, codes: npt.NDArray[np.int64]) -> bytes:
     if table == "messages":
         return messagerows.pack(tables.messages, codes)
-    if table not in _KEPT:
-        return _json(list(map(to_list, tables[table].read(codes))))
     kept, rows = _kept.setdefault(tables, {}).setdefault(table, {}), tables[table]
     for code in codes.tolist():
         if code not in kept:
             kept[code] = _json(to_list(rows[code]))
-    return b"[%b]" % b",".join([kept[code] for code in codes.tolist()])
+    pieces = [kept[code] for code in codes.tolist()]
+    return b"".join((np.fromiter(map(len, pieces), "<u4").tobytes(), *pieces))
 
 
 def _assemble(rows: int, columns: dict[str, npt.NDArray[Any]], tables: list[bytes], losses: bytes, lost: int) -> bytes:
@@ -120,37 +120,52 @@ def _lost_list(lost: Lost) -> list[Any]:
     return [*numbers, lost.node_name, lost.place]
 
 
-def decode(frame: bytes) -> FlowBatch:
-    """The batch of a frame, with tables of its own; columns of numbers are read-only
-    views of the frame.
+def decode(frame: bytes, tables: Tables | None = None) -> FlowBatch:
+    """The batch of a frame, pointing into `tables`, which get what they lack, or into new ones; columns of numbers are
+    read-only views of the frame.
 
     Raises RubinError for whatever is not a whole and sound frame of this version. Takes memory in
     proportion to the bytes that are really there.
     """
     try:
-        return _Reader(frame).batch()
+        return _Reader(frame, tables).batch()
     except _SENSELESS as error:
         way_on = "the same version of rubin on both sides"
         raise RubinError(f"a column frame makes no sense: {error}", way_on) from error
 
 
-def _rows_of(table: str, lists: list[Any]) -> list[Any]:
-    """The rows; those that a stream names again with each frame are made once."""
-    known = _made.get(table)
-    if known is None:
-        return list(from_lists(table, lists))
-    keys = list(map(marshal.dumps, lists))
-    found = {key: known[key] for key in keys if key in known}
-    new = {key: row for key, row in zip(keys, lists, strict=True) if key not in found}
-    found.update(zip(new, from_lists(table, list(new.values())), strict=True))
+def _rows(table: str, pieces: list[bytes]) -> list[Any]:
+    """What is written there."""
+    lists = json.loads(b"[%b]" % b",".join(pieces))
+    if len(lists) != len(pieces):
+        raise ValueError(f"table {table!r} has not its {len(pieces)} rows")
+    return list(from_lists(table, lists))
+
+
+def _rows_of(table: str, pieces: list[bytes]) -> list[Any]:
+    """The same; rows that come again are made once."""
+    known = _made[table]
+    new = list({piece: None for piece in pieces if piece not in known})
+    made = dict(zip(new, _rows(table, new), strict=True))
+    found = [made[piece] if piece in made else known[piece] for piece in pieces]
     if len(known) + len(new) > _MOST_MADE:
         known.clear()
-    known.update((key, found[key]) for key in new)
-    return [found[key] for key in keys]
+    known.update(made)
+    return found
+
+
+def _codes_of(tables: Tables, table: str, pieces: list[bytes]) -> npt.NDArray[np.uint32]:
+    """The codes of the rows in tables that have rows already."""
+    known = _codes.setdefault(tables, {}).setdefault(table, {})
+    new = list({piece: None for piece in pieces if piece not in known})
+    of: Any = tables[table]  # of the kind of row that `from_lists` gives
+    known.update(zip(new, of.codes(_rows(table, new)).tolist(), strict=True))
+    return np.fromiter(map(known.__getitem__, pieces), np.uint32, len(pieces))
 
 
 class _Reader:
-    def __init__(self, frame: bytes) -> None:
+    def __init__(self, frame: bytes, tables: Tables | None) -> None:
+        self._tables, self._is_shared = tables or Tables(), tables is not None
         self._frame = memoryview(frame).cast("B")
         magic, version, self._rows, *self._counts, length = _HEAD.unpack_from(self._frame)
         if magic != MAGIC:
@@ -166,12 +181,12 @@ class _Reader:
     def batch(self) -> FlowBatch:
         column_count, table_count, lost_count = self._counts
         directory = [(self._text(), self._text(), self._number()) for _ in self._times(column_count, 6)]
-        tables, rows = Tables(), dict[str, npt.NDArray[np.uint32]]()
+        rows = dict[str, npt.NDArray[np.uint32]]()
         for _ in self._times(table_count, 9):
             name = self._text()
             if name not in _TABLES or name in rows:
                 raise ValueError(f"table {name!r} is not known, or there twice")
-            rows[name] = self._table(tables, name)
+            rows[name] = self._table(name)
         lost = tuple(self._lost() for _ in self._times(lost_count, 4))
         columns = {name: self._values(*entry) for entry in directory if (name := entry[0]) in COLUMNS}
         for name in columns:
@@ -179,7 +194,7 @@ class _Reader:
                 columns[name] = rows.get(table, _NOTHING)[columns[name]]  # IndexError: beyond its table
         if self._rows and not columns:
             columns["verdict"] = np.zeros(self._rows, np.uint8)  # a row of which nothing is known is still a row
-        return FlowBatch(columns, tables, lost)
+        return FlowBatch(columns, self._tables, lost)
 
     def _times(self, count: int, least: int) -> Iterator[int]:
         """`range(count)`, refused where not even the shortest entries would fit."""
@@ -200,16 +215,23 @@ class _Reader:
     def _text(self) -> str:
         return str(self._take(self._take(1)[0]), "utf-8")
 
-    def _table(self, tables: Tables, name: str) -> npt.NDArray[np.uint32]:
+    def _table(self, name: str) -> npt.NDArray[np.uint32]:
         count = self._number()
         body = self._take(self._number())
         if name == "messages":
-            return np.concatenate([_NOTHING, messagerows.unpack(tables.messages, body, count)])
-        lists = json.loads(bytes(body))
-        if not isinstance(lists, list) or len(lists) != count:
+            return np.concatenate([_NOTHING, messagerows.unpack(self._tables.messages, body, count)])
+        if 4 * count > len(body):
+            raise ValueError("it is cut")
+        ends = 4 * count + np.cumsum(np.frombuffer(body, "<u4", count), dtype=np.int64)
+        if count and ends[-1] != len(body):
             raise ValueError(f"table {name!r} has not its {count} rows")
-        of: Any = tables[name]  # of the kind of row that `from_lists` gives
-        return np.concatenate([_NOTHING, of.codes(_rows_of(name, lists))])
+        text, marks = bytes(body), [4 * count, *ends.tolist()]
+        pieces = [text[start:end] for start, end in pairwise(marks)]
+        if self._is_shared:
+            return np.concatenate([_NOTHING, _codes_of(self._tables, name, pieces)])
+        of: Any = self._tables[name]
+        of.begin(_rows_of(name, pieces))
+        return np.arange(count + 1, dtype=np.uint32)
 
     def _lost(self) -> Lost:
         source, events, time_ns, first_ns, last_ns, cpu, node, place = json.loads(bytes(self._take(self._number())))
