@@ -75,7 +75,15 @@ class Flood:
 
     def run(self, rate: int, seconds: float) -> int:
         """How many flows there have been, once so many more have been."""
+        self.begin(rate, seconds)
+        return self.ended()
+
+    def begin(self, rate: int, seconds: float) -> None:
+        """Without waiting for it."""
         print(rate, seconds, file=self._told, flush=True)
+
+    def ended(self) -> int:
+        """How many flows there have been, once what was begun has ended."""
         return int(self._tells.readline())
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from tests.waiting import wait_for
 SECONDS = 60 if os.environ.get("RUBIN_SOAK") == "1" else 20
 LOAD = 10_000
 MANY = 400_000
+FLOOD_S = 60 if SECONDS == 60 else 10
+SOON_S = 20.0  # 5 s on a machine that does nothing else
 HEAP_MB = 5
 HEAP = "(gc(), performance.memory.usedJSHeapSize / 1e6)"
 LONG = 60.0  # for a machine that does other things, too
@@ -114,42 +117,65 @@ def grouped(number: int) -> str:
 
 
 def test_a_cluster_of_3000_pods_at_400_000_flows_a_second_is_declared(chromium: Browser, tmp_path: Path):
-    """Nobody takes that much: the newest are shown, the rest is said to be missing, and the UI lives on."""
+    """Nobody takes that much: it is said that we are behind, and soon after it ends we are of now again."""
     with flood.running(tmp_path) as load:
         stage = Stage(tmp_path, 0, 0)
         stage.begin_ui()
         try:
             with opened(chromium, f"{stage.url}/flows?debug=1") as page:
+                load.run(500, 4)
                 begun = cpu_seconds(stage.ui_pid)
-                flows = load.run(MANY, 5)
+                load.begin(MANY, FLOOD_S)
+                banner = page.locator(".banner")
+                expect(banner).to_contain_text("flows come faster than they can be taken here", timeout=20_000)
                 page.keyboard.press("?")  # the page answers
                 expect(page.get_by_role("dialog")).to_be_visible(timeout=20_000)
                 page.keyboard.press("Escape")
-                before, first_mb = caught_up(stage, load), resident_mb(stage.ui_pid)
-                load.run(MANY, 5)
-                feed, second_mb = caught_up(stage, load), resident_mb(stage.ui_pid)
-                cpu_s = cpu_seconds(stage.ui_pid) - begun
-                print(f"{cpu_s:.1f} s of CPU, {first_mb:.0f} then {second_mb:.0f} MB: {feed}")
-                assert feed["seen"] < 2 * flows
+                flows = load.ended()
+                at_end, first_mb = stage.get("/api/v1/status")["feed"], resident_mb(stage.ui_pid)
+                feed, late_s = caught_up(stage, load)
+                load.run(MANY, FLOOD_S / 2)
+                feed, again_s = caught_up(stage, load)
+                cpu_s, second_mb = cpu_seconds(stage.ui_pid) - begun, resident_mb(stage.ui_pid)
+                print(f"{feed['seen']} of {flows} seen; of now after {late_s:.1f} and {again_s:.1f} s")
+                print(f"{cpu_s:.1f} s of CPU, {first_mb:.0f} then {second_mb:.0f} MB")
+                assert at_end["seen"] < feed["seen"] < 2 * flows
                 assert feed["flows"] <= feed["capacity"]
                 assert second_mb < max(1.25 * first_mb, first_mb + 100)
-                is_missing = page.locator(".time-gap")
-                if feed["lost"]:
-                    wait_for(lambda: number(page.locator("header").inner_text(), "N lost") > 0, "the loss to be told")
-                else:
-                    expect(is_missing).to_be_visible()
-                assert before["seen"] < feed["seen"]
+                expect(page.locator(".time-gap")).to_contain_text("flows may be missing", timeout=20_000)
+                expect(banner).to_have_count(0, timeout=60_000)
+                agrees(stage, page)
         finally:
             stage.end_ui()
 
 
-def caught_up(stage: Stage, load: flood.Flood) -> Any:
-    """What the feed says once it has what happens now, while little happens."""
+def agrees(stage: Stage, page: Page) -> None:
+    """Nothing comes any more, and each number on the page is the server's."""
+    bars = page.locator("canvas.bars")
+
+    def shown() -> bool:
+        feed = stage.get("/api/v1/status")["feed"]
+        told = bars.get_attribute("aria-label") or ""
+        counted = number(told, "N forwarded") + number(told, "N dropped")
+        lost = number(page.locator("header").inner_text(), "N lost")
+        return bool((counted, lost) == (feed["seen"], feed["lost"]))
+
+    wait_for(shown, "the page to say what the server counted", LONG)
+
+
+def caught_up(stage: Stage, load: flood.Flood) -> tuple[Any, float]:
+    """What the feed says once it has what happens now, while little happens; and after how many seconds that was.
+
+    What it takes until then is a small part of what had piled up.
+    """
+    begun, before = time.monotonic(), stage.get("/api/v1/status")["feed"]["seen"]
 
     def feed() -> Any:
         load.run(100, 0.2)
         now_ms = int(np.datetime64("now", "ms").astype(np.int64))
         told = stage.get("/api/v1/status")["feed"]
-        return told if told["phase"] == "following" and told["newest_ms"] > now_ms - 2_000 else None
+        return told if told["newest_ms"] > now_ms - 2_000 else None
 
-    return wait_for(feed, "the UI to be of now again", LONG)
+    told = wait_for(feed, "the UI to be of now again", SOON_S)
+    assert told["seen"] - before < MANY, "most of what had piled up is passed over"
+    return told, time.monotonic() - begun

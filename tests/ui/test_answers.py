@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rubin.store.ring import Ring
+from rubin.ui.answers.names import names
 from rubin.wire.pb import observer_pb2 as pb
 from rubin.words.filter_flags import filter_flags
 from tests.api.hubble import flow_response, hubble
@@ -91,6 +92,39 @@ def test_services_with_heat_and_exchanges_to_look_at(browser: Browser) -> None:
         assert all("query" in row for row in got(browser, "services", by=by, **SPAN)["rows"])
     failing = got(browser, "services", by="endpoint", sort="failing", number="1", **SPAN)["rows"]
     assert [row["target"] for row in failing] == ["/pay"]
+
+
+NAMES = [
+    ("shop", "namespace", "shop", "namespace=shop"), ("WEB-", "pod", "web-7d4b", "pod=shop/web-7d4b"),
+    ("GRES", "process", "postgres", "process=postgres"),
+    ("app-1", "workload", "app-1", "namespace=shop&workload=Deployment/app-1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "kind", "name", "query"), NAMES)
+def test_names_are_found_by_a_part_of_them(browser: Browser, text: str, kind: str, name: str, query: str) -> None:
+    found = got(browser, "names", text=text)["names"]
+    assert (found[0]["kind"], found[0]["name"]) == (kind, name)
+    assert found[0]["query"] == query
+    assert all(text.lower() in one["name"].lower() for one in found)
+    assert len(found) <= 20
+    got(browser, "parse", query=found[0]["query"])
+
+
+def test_who_begins_with_it_is_named_first_and_nobody_for_nothing(browser: Browser) -> None:
+    starts = [one["name"].startswith("s") for one in got(browser, "names", text="s")["names"]]
+    assert starts == sorted(starts, reverse=True) != []
+    assert got(browser, "names", text=" ")["names"] == got(browser, "names", text="nobody")["names"] == []
+
+
+def test_a_name_is_found_among_more_than_a_map_has_room_for() -> None:
+    ring = Ring()
+    ring.append(generate(10_000, endpoints=2_000, pairs=4_000))
+    rows = next(iter(ring.scan())).tables.endpoints.rows
+    called = {one.pod_name for one in rows if one.pod_name}
+    assert len(called) > 1_000
+    for name in sorted(called)[:: len(called) // 10]:
+        assert name in [one["name"] for one in names(ring, name)["names"]]
 
 
 def test_dns_and_status(browser: Browser) -> None:

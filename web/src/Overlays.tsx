@@ -1,14 +1,14 @@
-/** What lies over the page: the palette and the keys. */
+/** What lies over the page: the palette, the keys, the offer of a bundle. */
 
 import { signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { ApiError } from "./api";
+import { ApiError, ask } from "./api";
+import { offer, offerBundle, saveBundle } from "./files";
 import { apply } from "./filter/FilterBar";
 import { allKeys, type Key, register } from "./keys";
-import { Live } from "./live";
 import { only } from "./map/acts";
-import { MORE, type MapNode, sceneOf } from "./map/scene";
-import { goScreen, note, select } from "./state";
+import { goScreen, note, select, utc } from "./state";
+import { bytes, count, moment } from "./units";
 import { pairsOf, SCREENS } from "./url";
 
 const open = signal<"" | "palette" | "keys">("");
@@ -28,22 +28,27 @@ export function Overlays() {
           run: () => (open.value = "palette"),
         },
         { keys: ":", title: "the palette", group: "Page", run: () => (open.value = "palette") },
+        { keys: "y b", title: "save what is shown as a bundle", group: "Filter", run: () => void offerBundle() },
       ]),
     [],
   );
-  if (open.value === "") return null;
+  const kind = offer.value ? "bundle" : open.value;
+  if (kind === "") return null;
   return (
-    <Dialog key={open.value} kind={open.value}>
-      {open.value === "keys" ? <Keys /> : <Palette />}
+    <Dialog key={kind} kind={kind}>
+      {kind === "keys" ? <Keys /> : kind === "palette" ? <Palette /> : <Bundle />}
     </Dialog>
   );
 }
 
 const close = (): void => {
   open.value = "";
+  offer.value = null;
 };
 
-function Dialog({ kind, children }: { kind: "keys" | "palette"; children: preact.ComponentChildren }) {
+type Kind = "keys" | "palette" | "bundle";
+
+function Dialog({ kind, children }: { kind: Kind; children: preact.ComponentChildren }) {
   const dialog = useRef<HTMLDialogElement>(null);
   // before the next key is pressed, else its letter would be taken for a command
   useLayoutEffect(() => {
@@ -54,13 +59,39 @@ function Dialog({ kind, children }: { kind: "keys" | "palette"; children: preact
   return (
     <dialog
       ref={dialog}
-      aria-label={kind === "keys" ? "Keys" : "Palette"}
-      onClose={() => open.value === kind && close()} // told late: the other may be open by then
+      aria-label={`${kind[0].toUpperCase()}${kind.slice(1)}`}
+      onClose={() => (kind === "bundle" || open.value === kind) && close()} // told late: the other may be open by then
       onClick={(event) => event.target === dialog.current && close()}
       onKeyDown={(event) => event.stopPropagation()}
     >
       {children}
     </dialog>
+  );
+}
+
+/** How much it is, before it is saved. */
+function Bundle() {
+  const told = offer.value;
+  if (!told) return null;
+  return (
+    <>
+      <div class="panel-head">
+        <h2>Save what is shown</h2>
+        <button onClick={close}>
+          close <kbd>Esc</kbd>
+        </button>
+      </div>
+      <p>
+        {count(told.flows)} flows from {moment(told.since_ms, utc.value)} to {moment(told.until_ms, utc.value)}, about{" "}
+        {bytes(told.bytes)}, with this page’s filter, time and view
+      </p>
+      <p class="quiet">
+        <code>rubin ui FILE.rubinz</code> opens it anywhere, without a server
+      </p>
+      <button class="primary" onClick={() => saveBundle(told)} autofocus>
+        save the bundle
+      </button>
+    </>
   );
 }
 
@@ -127,31 +158,44 @@ interface Entry {
   run: () => void;
 }
 
+const TYPING_MS = 120;
 const UUID = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
-/** Who is known, by the query that asks for it alone. */
-const names = signal<ReadonlyMap<string, string>>(new Map());
-const HELD_MS = 3_600_000;
+interface Named {
+  name: string;
+  kind: string;
+  query: string;
+}
+/** Who was found since the palette is open, by the query that asks for it alone. */
+const names = signal<ReadonlyMap<string, Named>>(new Map());
+/** Ends when what was typed last is answered, or asked no more. */
+let answered: Promise<void> = Promise.resolve();
 
-/** Asks the server who there is, so that the palette knows names on every screen. Comes out: what ends the asking. */
-function askNames(): () => void {
-  const asking = ["namespace", "workload", "pod"].map((scope) => {
-    const live = new Live((frame, texts) => {
-      const told = sceneOf(frame, texts).nodes.filter((node: MapNode) => node.query && node.kind !== MORE);
-      names.value = new Map([...names.value, ...told.map((node): [string, string] => [node.query, node.name])]);
-      live.pause(true); // once is enough
-    });
-    live.update({ view: "map", query: "", scope, time: { mode: "live", window_ms: HELD_MS }, max_rows: 500 });
-    return live;
+/** Asks the server who is called so: it knows everybody who is held, on every screen. Comes out: what ends the asking. */
+function askNames(text: string): () => void {
+  const stop = new AbortController();
+  answered = new Promise((end) => {
+    const timer = setTimeout(async () => {
+      try {
+        const { names: found } = await ask<{ names: Named[] }>("names", [["text", text]], stop.signal);
+        names.value = new Map([...names.value, ...found.map((one): [string, Named] => [one.query, one])]);
+      } catch (error) {
+        if (!stop.signal.aborted) console.info("names are not known", error); // the palette goes on without
+      }
+      end();
+    }, TYPING_MS);
+    stop.signal.onabort = () => {
+      clearTimeout(timer);
+      end();
+    };
   });
-  return () => {
-    for (const live of asking) live.close();
-  };
+  return () => stop.abort();
 }
 
-function onlyNamed(title: string, query: string): Entry {
+function onlyNamed({ name, kind, query }: Named): Entry {
   const pairs = pairsOf(query);
-  return { title, hint: `only ${pairs.map((pair) => pair.join("=")).join(" ")}`, run: () => only(pairs) };
+  const hint = `${kind}, only ${pairs.map((pair) => pair.join("=")).join(" ")}`;
+  return { title: name, hint, run: () => only(pairs) };
 }
 
 function entries(text: string): Entry[] {
@@ -161,7 +205,7 @@ function entries(text: string): Entry[] {
     found.push({ title: `flow ${text.trim()}`, hint: "open", run: () => select(`flow:${text.trim().toLowerCase()}`) });
   for (const screen of SCREENS)
     found.push({ title: screen[0].toUpperCase() + screen.slice(1), hint: "screen", run: () => goScreen(screen) });
-  if (low) found.push(...[...names.value].map(([query, title]) => onlyNamed(title, query)));
+  if (low) found.push(...[...names.value.values()].map(onlyNamed));
   for (const key of unique(allKeys())) found.push({ title: key.title, hint: key.keys, run: () => key.run(null) });
   const hits = found.filter(
     (entry) => `${entry.title} ${entry.hint}`.toLowerCase().includes(low) || UUID.test(text.trim()),
@@ -188,17 +232,23 @@ async function take(text: string): Promise<void> {
 function Palette() {
   const [text, write] = useState("");
   const [active, activate] = useState(0);
-  useEffect(askNames, []);
+  const wanted = text.trim();
+  useLayoutEffect(() => (wanted ? askNames(wanted) : undefined), [wanted]);
+  useEffect(() => {
+    names.value = new Map(); // who was held when it was opened last may be gone
+  }, []);
   const found = entries(text);
   useEffect(() => document.getElementById(`palette-${active}`)?.scrollIntoView({ block: "nearest" }), [active]);
-  const run = (at: number): void => {
+  const run = async (at: number): Promise<void> => {
+    await answered; // who types on and presses Enter means what will stand there
+    if (open.peek() !== "palette") return;
     close();
-    found[at]?.run();
+    entries(text)[at]?.run();
   };
   const key = (event: KeyboardEvent): void => {
     if (event.key === "ArrowDown") activate((active + 1) % found.length);
     else if (event.key === "ArrowUp") activate((active + found.length - 1) % found.length);
-    else if (event.key === "Enter") run(active);
+    else if (event.key === "Enter") void run(active);
     else return;
     event.preventDefault();
   };
@@ -225,7 +275,7 @@ function Palette() {
             id={`palette-${i}`}
             role="option"
             aria-selected={i === active}
-            onClick={() => run(i)}
+            onClick={() => void run(i)}
           >
             <span>{entry.title}</span> <span class="quiet">{entry.hint}</span>
           </div>

@@ -1,12 +1,14 @@
-/** What is looked at as files: the map as a picture, the flows as lines. */
+/** What is looked at as files: the map as a picture, the flows as lines, all of it as a bundle. */
 
+import { signal } from "@preact/signals";
+import { ApiError, ask } from "./api";
 import type { Act } from "./map/acts";
 import type { MapModel } from "./map/model";
 import type { Format } from "./map/sheet";
 import { STEPS } from "./map/style";
-import { good, goodPairs, note, scope, time, utc } from "./state";
+import { good, goodPairs, note, place, scope, time, utc } from "./state";
 import { count, durationText, moment } from "./units";
-import { askedTime, type Pair, queryOf } from "./url";
+import { askedTime, type Pair, queryOf, write } from "./url";
 
 function saved(href: string, name: string): void {
   const link = document.createElement("a");
@@ -16,20 +18,57 @@ function saved(href: string, name: string): void {
 }
 
 /** "rubin-map-2026-01-02T15-04-05" */
-const named = (what: string): string => `rubin-${what}-${new Date().toISOString().slice(0, 19).replace(/:/g, "-")}`;
+const named = (what: string): string =>
+  `rubin-${what && `${what}-`}${new Date().toISOString().slice(0, 19).replace(/:/g, "-")}`;
+
+/** What asks for all flows of the filter and the time. */
+function allFlows(): Pair[] {
+  const times = askedTime(time.value);
+  return [...goodPairs.value, ...(times.length ? times : [["all", "1"] as Pair])];
+}
 
 /** All flows of the filter and the time, as the server writes them. */
 export function flowsFile(format: "jsonl" | "csv"): void {
-  const times = askedTime(time.value);
-  const pairs: Pair[] = [...goodPairs.value, ...(times.length ? times : [["all", "1"] as Pair])];
+  const pairs = allFlows();
   if (format === "csv") pairs.push(["format", "csv"]);
   saved(`/api/v1/flows?${queryOf(pairs)}`, `${named("flows")}.${format}`);
+}
+
+/** What a bundle would hold, and where it is to be had. */
+export interface Offer {
+  flows: number;
+  bytes: number;
+  since_ms: number;
+  until_ms: number;
+  href: string;
+}
+
+/** The bundle that was asked for, until it is saved or refused. */
+export const offer = signal<Offer | null>(null);
+
+/** Asks how much a bundle of the filter and the time would be; the page as it is now would come with it. */
+export async function offerBundle(): Promise<void> {
+  const pairs = allFlows();
+  const href = `/api/v1/bundle?${queryOf([...pairs, ["page", write(place.value)]])}`;
+  try {
+    const told = await ask<Omit<Offer, "href">>("count", pairs);
+    if (told.flows) offer.value = { ...told, href };
+    else note("there is no flow to be saved");
+  } catch (error) {
+    if (error instanceof ApiError) note(`${error.message}. ${error.wayOn}`);
+  }
+}
+
+export function saveBundle({ href }: Offer): void {
+  offer.value = null;
+  saved(href, `${named("")}.rubinz`);
 }
 
 /** What saves the flows, for a menu. */
 export const flowActs: Act[] = [
   { title: "flows as JSON lines", keys: "y r", run: () => flowsFile("jsonl") },
   { title: "flows as CSV", keys: "y v", run: () => flowsFile("csv") },
+  { title: "a bundle to open elsewhere", keys: "y b", run: () => void offerBundle() },
 ];
 
 /** The map as a picture, with its filter, its time and its legend. */

@@ -36,6 +36,7 @@ import {
   toast,
   utc,
 } from "./state";
+import { showAll } from "./table/shown";
 import { stats, TimeBar } from "./time/TimeBar";
 import { count } from "./units";
 import { type Screen, write } from "./url";
@@ -162,7 +163,8 @@ function Header() {
 const MODES = { live: "LIVE", at: "PAST", range: "RANGE" } as const;
 
 function Live() {
-  const shown = paused.value ? "PAUSED" : MODES[time.value.mode];
+  const mode = meta.value?.kind === "file" && time.value.mode === "live" ? "END OF FILE" : MODES[time.value.mode];
+  const shown = paused.value ? "PAUSED" : mode;
   const words = link.value.phase !== "open" ? "NOT CONNECTED" : stats.value.following === false ? "WAITING" : shown;
   return <span class={`pill ${words === "LIVE" ? "live" : "not-live"}`}>{words}</span>;
 }
@@ -218,6 +220,7 @@ function Banner() {
 begin();
 start();
 addEventListener("keydown", onKey);
+showAll();
 render(<App />, document.getElementById("app") as HTMLElement);
 
 if (new URLSearchParams(location.search).get("debug") === "1") {

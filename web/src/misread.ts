@@ -1,6 +1,7 @@
 /** What of a link this page does not understand: from another version, or broken on its way. It opens all the same. */
 
 import { cameraOf } from "./map/camera";
+import { COLOURS } from "./map/colour";
 import { noPins } from "./map/pins";
 import { METRICS } from "./map/style";
 import type { Meta } from "./state";
@@ -36,6 +37,7 @@ function isWhole(search: string): boolean {
 }
 
 const ONE_OF: Record<string, (text: string) => boolean> = {
+  colour: (text) => (COLOURS as readonly string[]).includes(text),
   metric: (text) => (METRICS as readonly string[]).includes(text),
   hops: (text) => /^[1-9]$/.test(text),
   focus: (text) => /^\d{1,10}$/.test(text),

@@ -129,7 +129,7 @@ export function goScreen(to: Screen): void {
   go({ screen: to, view: { ...picked(view, SHARED_KEYS), ...(to === "map" ? ofMap : {}) } });
 }
 
-const SHARED_KEYS = ["scope", "cols", "metric", "abnormal"];
+const SHARED_KEYS = ["scope", "cols", "metric", "colour", "abnormal"];
 /** What the map alone has comes back with it. */
 const MAP_KEYS = ["cam", "idle", "open", "pin", "shut", "table", "tsort"];
 let ofMap: Record<string, string> = {};

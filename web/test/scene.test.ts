@@ -105,7 +105,7 @@ test("a drawing dims what the wish leaves out", () => {
   const edges = scene.edges;
   const pairs = edges.map((edge): [number, number] => [edge.source, edge.destination]);
   const places = layout({ nodes: scene.nodes, edges: pairs, known: new Map() });
-  const wish: Wish = { metric: "flows", scope: "workload", abnormal: true, focus: 0, hops: 1, selected: 0, find: "", pinned: new Set() };
+  const wish: Wish = { metric: "flows", colour: "verdict", scope: "workload", abnormal: true, focus: 0, hops: 1, selected: 0, find: "", pinned: new Set() };
   const drawing = drawingOf(scene, edges, places, routed(pairs, places), wish);
   expect([...drawing.dim]).toEqual([0, 1]);
   expect([...drawing.look].map((look) => (look & LOOK.dim) !== 0)).toEqual([false, false, true]);

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _PCAP = (b"\xa1\xb2", b"\xd4\xc3", b"\x4d\x3c", b"\x0a\x0d\x0d\x0a")
 _PACKED = (b"\x1f\x8b", b"\x28\xb5", b"\xfd7", b"BZ")
+_BUNDLE = b"PK\x03\x04"
 _HEAD_BYTES = 512
 
 
@@ -42,13 +43,32 @@ def captured_flows(path: str, redaction: "Redaction") -> Iterator[FlowBatch]:
         yield from map(expanded, source)
 
 
+def named_flows(path: str, names: str, redaction: "Redaction") -> Iterator[FlowBatch]:
+    """The flows of the file with names: those it has, else those of the names file, else reserved ones."""
+    capture = is_capture(path)
+    batches = captured_flows(path, redaction) if capture else saved_flows(path)
+    if not capture and not names:
+        return batches  # saved flows have the names of their own moment
+    from rubin.identity.static import Static
+    from rubin.identity.table import Names
+
+    return map(Names([Static(Path(names))] if names else []).identify, batches)
+
+
+def is_bundle(path: str) -> bool:
+    """Whether it is a file that begins as a bundle of the browser does. Raises RubinError where it cannot be read."""
+    return path != "-" and _head_of_file(path).startswith(_BUNDLE)
+
+
 def is_capture(path: str) -> bool:
     """Whether the file's first bytes are a capture's, or are none that could be text. Raises RubinError."""
     head = _head_of_input() if path == "-" else _head_of_file(path)
     if not head or head.startswith((*_PCAP, *_PACKED)):
         return True  # where it is not, the reader of captures says best what is wrong
+    name = "standard input" if path == "-" else path
+    if head.startswith(_BUNDLE):
+        raise RubinError(f"{name} is no capture, and may be a bundle of the browser", "rubin ui FILE.rubinz")
     if not _is_text(head):
-        name = "standard input" if path == "-" else path
         raise RubinError(
             f"{name} is neither a capture nor flows as JSON", "pcap, pcapng, or what `rubin observe -o json` prints"
         )

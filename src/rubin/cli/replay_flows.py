@@ -4,11 +4,10 @@ Not `pipeline.run`: there a sink that fails is passed over, here a reader that l
 """
 
 import logging
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
 from rubin.cli.command import Arguments
-from rubin.cli.files import captured_flows, is_capture, saved_flows
+from rubin.cli.files import named_flows
 from rubin.cli.format_flags import FLOW_OUTPUTS, flow_printer, output_of
 from rubin.cli.observe_flows import asked_filters, compiled, local_selection, print_batches
 from rubin.cli.output.stdout import write
@@ -31,7 +30,7 @@ def run(arguments: Arguments) -> int:
     filters = compiled(*asked_filters(arguments))
     if arguments["silent-errors"]:
         logging.disable(logging.WARNING)
-    chosen = select(_named(arguments, path), local_selection(arguments), filters)
+    chosen = select(named_flows(path, arguments["names"], redaction(arguments)), local_selection(arguments), filters)
     try:
         if arguments["metrics"]:
             _count(arguments["metrics"], chosen)
@@ -40,19 +39,6 @@ def run(arguments: Arguments) -> int:
     except KeyboardInterrupt:
         return 0
     return 0
-
-
-def _named(arguments: Arguments, path: str) -> Iterator[FlowBatch]:
-    """The flows of the file with names: those it has, else those of the names file, else reserved ones."""
-    capture = is_capture(path)
-    batches = captured_flows(path, redaction(arguments)) if capture else saved_flows(path)
-    if not capture and not arguments["names"]:
-        return batches  # saved flows have the names of their own moment
-    from rubin.identity.static import Static
-    from rubin.identity.table import Names
-
-    names = Names([Static(Path(arguments["names"]))] if arguments["names"] else [])
-    return map(names.identify, batches)
 
 
 def _count(configuration: str, batches: Iterable[FlowBatch]) -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from rubin.errors import UsageError
 from rubin.model.batch import FlowBatch
-from rubin.model.exchanges import expanded
+from rubin.model.exchanges import added, expanded
 from rubin.store.ring import Ring
 
 Mask = npt.NDArray[np.bool_]
@@ -85,5 +85,6 @@ def by_trace(ring: Ring, trace_id: str, most: int) -> Found:
 
 def _rows(view: FlowBatch, codes: npt.NDArray[np.uint32]) -> Iterator[FlowBatch]:
     """The rows of these messages, one by one, copied."""
-    for row in np.flatnonzero(np.isin(view["message"], codes)).tolist() if len(codes) else ():
+    mine = np.isin(view["message"], codes) & ~added(view)  # a follower's ring has both flows of an exchange
+    for row in np.flatnonzero(mine).tolist() if len(codes) else ():
         yield view.take(np.array([row])).without_lost()

@@ -99,6 +99,7 @@ class Pairs:
         """(n,) the pairs, new ones among them."""
         distinct, first = np.unique(keys, return_index=True)
         new = np.flatnonzero(self._pairs.find(distinct) < 0)
+        new = new[np.argsort(first[new])]  # an edge begins with its first flow
         count = len(self._pairs)
         self._grow(count + len(new))
         for at, row in enumerate(first[new].tolist(), count):

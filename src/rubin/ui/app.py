@@ -5,11 +5,12 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -18,9 +19,11 @@ from rubin.query.drops import drops
 from rubin.query.explain import explain
 from rubin.query.resolved import resolved
 from rubin.query.trace import trace
+from rubin.ui.answers.bundle import bundle, count
 from rubin.ui.answers.flow import flow
 from rubin.ui.answers.lines import asked_format, lines, selection
 from rubin.ui.answers.meta import meta
+from rubin.ui.answers.names import names
 from rubin.ui.answers.parse import of_query, parsed
 from rubin.ui.answers.services import services
 from rubin.ui.answers.status import status
@@ -38,7 +41,9 @@ Question = Callable[[Desk, Request], Awaitable[Answer]]
 _LOG = logging.getLogger(__name__)
 _BAD_REQUEST, _BAD_GATEWAY, _FAILED = 400, 502, 500
 _MOST_TABS = 200
+_MOST_LETTERS = 1_000
 _LINES = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8; header=present"}
+_ZIP = "application/zip"
 _TRY_LATER = 1013  # RFC 6455's registry: try again later
 
 
@@ -47,7 +52,9 @@ async def _meta(desk: Desk, _request: Request) -> Answer:
 
 
 async def _node(desk: Desk) -> str:
-    """The name of the node that the newest flow was seen at; "" where none has come."""
+    """The name of the node that the newest flow was seen at; "" where none has come, or who looks knows the file's."""
+    if desk.feed.state.is_file:
+        return ""
     view = next((view for view in desk.ring.scan(newest_first=True, as_stored=True) if len(view)), None)
     return "" if view is None else str(view.take(slice(-1, None)).rows("node_name")[0])
 
@@ -95,6 +102,14 @@ async def _services(desk: Desk, request: Request) -> Answer:
     return await services(desk, request.url.query)
 
 
+async def _count(desk: Desk, request: Request) -> Answer:
+    return await count(desk, request.url.query)
+
+
+async def _names(desk: Desk, request: Request) -> Answer:
+    return await desk.look(names, desk.ring, request.query_params.get("text", "")[:_MOST_LETTERS])
+
+
 async def _status(desk: Desk, _request: Request) -> Answer:
     return await status(desk)
 
@@ -114,6 +129,8 @@ _QUESTIONS: dict[str, Question] = {
     "services": _services,
     "status": _status,
     "diagnose": _diagnose,
+    "count": _count,
+    "names": _names,
 }
 
 
@@ -122,6 +139,13 @@ async def _flows(request: Request) -> Response:
     desk: Desk = request.app.state.desk
     chosen, form = selection(request.url.query, desk.now_ns()), asked_format(request.url.query)
     return StreamingResponse(lines(desk, chosen, form), media_type=_LINES[form], headers={"cache-control": "no-store"})
+
+
+async def _bundle(request: Request) -> Response:
+    """A file to be saved, as it comes."""
+    name = f"rubin-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}.rubinz"
+    headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(bundle(request.app.state.desk, request.url.query), media_type=_ZIP, headers=headers)
 
 
 def _answering(question: Question) -> Callable[[Request], Awaitable[Response]]:
@@ -155,7 +179,7 @@ async def _healthy(_request: Request) -> Response:
 
 async def _unknown(request: Request) -> Response:
     """No such question."""
-    known = ", ".join(("flows", *_QUESTIONS))
+    known = ", ".join(("flows", "bundle", *_QUESTIONS))
     return _json({"error": f"there is no {request.url.path[:100]}", "way_on": f"/api/v1/ and one of {known}"}, 404)
 
 
@@ -199,8 +223,14 @@ class Application(Guard):
         self.state.desk.hub.bye()
 
 
-def application(feed: Feed, token: str = "", pages: Pages | None = None) -> Application:
-    """Over a feed that is followed as long as the application lives. `token` "": loopback only."""
+def application(feed: Feed, token: str = "", pages: Pages | None = None, home: str = "/") -> Application:
+    """Over a feed that is followed as long as the application lives. `token` "": loopback only. `home`: where / leads
+    to.
+    """
+
+    async def first(request: Request) -> Response:
+        is_there = home == "/" or request.query_params.keys() - {"token"}
+        return await shown.answer(request) if is_there else RedirectResponse(home, 307)
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
@@ -212,13 +242,16 @@ def application(feed: Feed, token: str = "", pages: Pages | None = None) -> Appl
         with suppress(asyncio.CancelledError):
             await following
 
+    shown = pages or Pages()
     routes = [
+        Route("/", first),
         Route(HEALTH, _healthy),
         Route("/api/v1/flows", _flows),
+        Route("/api/v1/bundle", _bundle),
         *(Route(f"/api/v1/{name}", _answering(question)) for name, question in _QUESTIONS.items()),
         WebSocketRoute("/api/v1/live", _live),
         Route("/api/{rest:path}", _unknown),
-        Route("/{rest:path}", (pages or Pages()).answer),
+        Route("/{rest:path}", shown.answer),
     ]
     handlers: dict[Any, Any] = {RubinError: _refused, 405: _not_so, Exception: _failed}
     return Application(Starlette(routes=routes, lifespan=life, exception_handlers=handlers), token)

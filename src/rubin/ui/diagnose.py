@@ -89,7 +89,7 @@ async def diagnose(desk: Desk, query: str) -> Answer:
         return _lost(held) if held.lost else _no_time(desk, asked, now_ns)
     if not held.passed:
         return await desk.look(_excluded, desk.ring, asked, held.inside)
-    return _hidden(asked, held) or _of_view(asked, held, own)
+    return _hidden(asked, held) or _of_view(asked, held, own, state.is_file)
 
 
 def _told(cause: str, sentence: str, way_on: str, remedy: Answer | None = None) -> Answer:
@@ -233,10 +233,10 @@ def _hidden(asked: _Question, held: _Held) -> Answer | None:
     return None
 
 
-def _of_view(asked: _Question, held: _Held, own: Answer) -> Answer:
+def _of_view(asked: _Question, held: _Held, own: Answer, is_file: bool) -> Answer:
     """Flows are there, and the view is of some kind of them only."""
     if asked.view in _SAID and not held.heard:
-        return _nothing_heard(asked, held, own)
+        return _nothing_heard(asked, held, own, is_file)
     if asked.view == "dns" and not held.names:
         return _told("", f"no name was asked for in {held.passed:,} flows", "")
     if asked.view == "drops":
@@ -247,7 +247,7 @@ def _of_view(asked: _Question, held: _Held, own: Answer) -> Answer:
     return _told("", f"{held.passed:,} flows", "")
 
 
-def _nothing_heard(asked: _Question, held: _Held, own: Answer) -> Answer:
+def _nothing_heard(asked: _Question, held: _Held, own: Answer, is_file: bool) -> Answer:
     """There are packets, and nothing of what they said was read."""
     ports = ", ".join(one.value for one in asked.terms if one.name.endswith("port") and not one.negated)
     where = f" of port {ports}" if ports else ""
@@ -255,6 +255,8 @@ def _nothing_heard(asked: _Question, held: _Held, own: Answer) -> Answer:
     said = own.get("messages", {})
     if "messages" in own and not said:
         sentence, way_on = f"{sentence}: the agent was told not to", "rubin agent without --messages=false"
+    elif is_file:
+        way_on = "the file has what its packets or its agent told"
     elif not own:
         way_on = "a Hubble server tells requests only where a policy of layer 7 applies"
     elif said.get("tls_libraries_refused"):

@@ -23,7 +23,7 @@ from rubin.wire.pb.observer_pb2 import GetFlowsRequest
 
 T = TypeVar("T")
 Mask = npt.NDArray[np.bool_]
-Phase = Literal["connecting", "following", "waiting"]
+Phase = Literal["connecting", "following", "behind", "waiting"]
 
 _FIRST_WAIT_S, _LAST_WAIT_S = 0.5, 10.0
 _OVERLAP_NS = 10_000_000_000  # asked for again after a break: flows do not come in the order of their times
@@ -32,7 +32,10 @@ _WATCH_S = 5.0
 _CATCHING_UP_S = 3.0  # what comes until then may have been held for long
 _APART_NS = 5_000_000_000  # flows are under way for less
 _NOW_NS, _SILENCE_S = 1_000_000_000, 0.5
-_LATE_S, _LATE_NS = 3.0, 10_000_000_000  # all that came for so long was so much later than before: we are behind
+_LATE_S, _LATE_NS = 3.0, 10_000_000_000  # all that came for so long was so much later than before: a clock was set
+_BEHIND_NS, _BEHIND_S = 2_000_000_000, 1.0  # so much later, and in such a time hardly less: we are behind
+_MANY = 1_000  # a second: fewer are never too many
+_ANEW_S, _ALLAYED_S = 0.5, 3.0  # so much of the newest is taken first; so long nothing was too much
 _SAME_S = 1.0  # a server that began so much later than the one before is another
 _FEW = 100
 _RATE_S = 5.0
@@ -42,7 +45,8 @@ _MOST_COUNTS = 2_000
 @dataclass(slots=True)
 class FeedState:
     """How it goes. `since_s`: when the phase began, seconds since the epoch. `sentence` and `way_on`: what is wrong, ""
-    where nothing is. `server_version` "" and `is_ours` False: not known yet, or a Hubble server.
+    where nothing is. `server_version` "" and `is_ours` False: not known yet, or a Hubble server. `is_file`: there is no
+    server, and what there is was read; `sentence` says what.
     """
 
     phase: Phase = "connecting"
@@ -52,6 +56,7 @@ class FeedState:
     since_s: float = 0.0
     server_version: str = ""
     is_ours: bool = False
+    is_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +89,11 @@ class Feed:
         self._began = time.monotonic()
         self._counts: deque[tuple[float, int]] = deque(maxlen=_MOST_COUNTS)
         self._lead_ns: int | None = None  # by how much the newest flows are ahead of our clock
-        self._live_s = 0.0  # from when on that can be known
+        self._live_s = 0.0  # from when on that says how far the clocks are apart
+        self._apart_ns = 0
         self._late_since_s = math.inf
+        self._late_ns = 0
+        self._behind: tuple[float, int] | None = None  # since when, and by how much then
         self._trouble = ""
 
     async def run(self) -> None:
@@ -113,8 +121,7 @@ class Feed:
 
     def now_ns(self) -> int:
         """The server's time, by its flows: ours, unless the two clocks are apart."""
-        lead_ns = self._lead_ns or 0
-        return time.time_ns() + (lead_ns if abs(lead_ns) > _APART_NS else 0)
+        return time.time_ns() + (self._apart_ns if abs(self._apart_ns) > _APART_NS else 0)
 
     def oldest_ns(self) -> int:
         """The time of the oldest flow held; now where there is none."""
@@ -158,20 +165,37 @@ class Feed:
             self._is_another = status.uptime_ns > 0 and began_s > self._server_began_s + _SAME_S
             self._server_began_s = began_s
             self.state.is_ours = bool(await client.agent_status())
-            request = GetFlowsRequest(number=self._backlog, follow=True)
-            if self._newest_ns:
-                since_ns = min(self._newest_ns, self.now_ns()) - _OVERLAP_NS  # the clock may have been set back
-                self._held = _Held(self.ring, since_ns, self._newest_ns)
-                request.since.FromNanoseconds(max(0, since_ns))
+            request = self._request(self._backlog)
             self._enter("following")
-            self._lead_ns, self._live_s = None, time.monotonic() + _CATCHING_UP_S
+            self._lead_ns, self._apart_ns, self._live_s = None, 0, time.monotonic() + _CATCHING_UP_S
             self._late_since_s = math.inf
             await _first_to_end(self._read(client, request), _watch(client))
 
+    def _request(self, number: int) -> GetFlowsRequest:
+        """The newest, those that are held already among them, and what comes."""
+        request = GetFlowsRequest(number=number, follow=True)
+        if self._newest_ns:
+            since_ns = min(self._newest_ns, self.now_ns()) - _OVERLAP_NS  # the clock may have been set back
+            self._held = _Held(self.ring, since_ns, self._newest_ns)
+            request.since.FromNanoseconds(max(0, since_ns))
+        self._behind = None
+        return request
+
     async def _read(self, client: Client, request: GetFlowsRequest) -> None:
+        while await self._too_many(client, request):
+            self._trouble = "flows come faster than they can be taken here"
+            self._enter("behind", self._trouble, "the newest are shown, and when some were left out")
+            self._lead_ns = None
+            request = self._request(min(self._backlog, int(self.per_second() * _ANEW_S)))
+
+    async def _too_many(self, client: Client, request: GetFlowsRequest) -> bool:
+        """Whether that is why no more of it is read; False: the server has ended it."""
         async with aclosing(client.flows(request)) as batches:
             async for batch in batches:
                 self._take(batch)
+                if self._falls_behind():
+                    return True
+        return False
 
     def _take(self, batch: FlowBatch) -> None:
         batch = self._new(batch) if self._held else batch
@@ -186,14 +210,31 @@ class Feed:
         self.flows += len(batch)
         self.lost += sum(lost.events for lost in batch.lost)
         self.ring.append(batch)
-        if len(batch) and time.monotonic() > self._live_s:
+        if len(batch):
             self._measure(latest_ns)
+
+    def _falls_behind(self) -> bool:
+        """Whether so much comes that we are late, and do not become less so."""
+        if self._behind is None:
+            if self.state.phase == "behind" and time.time() > self.state.since_s + _ALLAYED_S:
+                self._enter("following")
+            return False
+        since_s, late_ns = self._behind
+        if time.monotonic() < since_s + _BEHIND_S:
+            return False
+        self._behind = time.monotonic(), self._late_ns
+        return self._late_ns > late_ns - _BEHIND_NS // 4 and self.per_second() >= _MANY
 
     def _measure(self, latest_ns: int) -> None:
         """How late a batch is, against the others. Raises RubinError where all of them are late, for too long."""
         now_s, lead_ns = time.monotonic(), latest_ns - time.time_ns()
         self._lead_ns = lead_ns if self._lead_ns is None else max(lead_ns, self._lead_ns)
-        is_late = lead_ns < self._lead_ns - _LATE_NS
+        self._late_ns = self._lead_ns - lead_ns
+        if now_s < self._live_s:
+            return
+        self._apart_ns = self._lead_ns
+        self._behind = (self._behind or (now_s, self._late_ns)) if self._late_ns > _BEHIND_NS else None
+        is_late = self._late_ns > _LATE_NS
         self._late_since_s = min(self._late_since_s, now_s) if is_late else math.inf
         if now_s > self._late_since_s + _LATE_S:
             self._newest_ns = latest_ns  # or their clock was set back: either way what is newest now is asked for
@@ -245,17 +286,16 @@ class _Held:
     """The flows of the last seconds before a break."""
 
     def __init__(self, ring: Ring, since_ns: int, newest_ns: int) -> None:
-        keys: list[U64] = []
-        for view in ring.scan(since_ns=since_ns):
-            rows = np.flatnonzero(view["time_ns"] >= since_ns)
-            keys.append(_keys(view.take(rows)))
-        self._keys = np.unique(np.concatenate([np.empty(0, np.uint64), *keys]))
+        keys = [_keys(view)[view["time_ns"] >= since_ns] for view in ring.scan(since_ns=since_ns)]
+        self._keys = np.sort(np.concatenate([np.empty(0, np.uint64), *keys]))
         self.since_ns, self.newest_ns = since_ns, newest_ns
         self.is_bridged = False
 
     def mask(self, batch: FlowBatch) -> Mask:
         """(n,) bool: those of the batch that are among them, and older ones, which nobody asked for."""
-        found: Mask = np.isin(_keys(batch), self._keys) | (batch["time_ns"] < self.since_ns)
+        keys = _keys(batch)
+        is_held = np.searchsorted(self._keys, keys) < np.searchsorted(self._keys, keys, "right")
+        found: Mask = is_held | (batch["time_ns"] < self.since_ns)
         return found
 
 

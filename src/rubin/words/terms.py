@@ -89,7 +89,8 @@ def command_of(terms: Iterable[Term], command: str = "rubin observe", more: Sequ
 def query_of(terms: Iterable[Term]) -> str:
     """As a URL's query, without its question mark."""
     return "&".join(
-        f"{_NOT if term.negated else ''}{term.name}={quote(term.value or _BARE, safe='/:,*@!~')}" for term in terms
+        f"{_NOT if term.negated else ''}{term.name}={quote(term.value or _BARE, '/:,*@!~', errors='replace')}"
+        for term in terms
     )
 
 

@@ -66,6 +66,9 @@ def test_what_our_agent_reports_is_lines_with_units() -> None:
         "unknown": None,
     }
     check("status-report.txt", status.report(report))
+    assert status.report({"completeness_percent": 99.9996}) == "Completeness: 99.9996 %\n"
+    assert status.report({"completeness_percent": 99.99999}) == "Completeness: 99.9999 %\n"
+    assert status.report({"completeness_percent": 100.0}) == "Completeness: 100.00 %\n"
 
 
 def _nodes() -> list[observer_pb2.Node]:

@@ -2,29 +2,29 @@
 
 import type { ComponentChildren } from "preact";
 import { Icon } from "../icons";
+import { type Colour, LEGENDS, nameOf, STEP } from "./colour";
 import { DASHES, WIDTHS } from "./draw";
-import { VERDICTS } from "./scene";
 import { type Metric, STEPS } from "./style";
 
-export function Legend({ metric, children }: { metric: Metric; children: ComponentChildren }) {
+export function Legend({ metric, colour, children }: { metric: Metric; colour: Colour; children: ComponentChildren }) {
   const steps = STEPS[metric];
   return (
     <div class="legend" aria-label="Legend" role="note">
-      {[1, 2, 3, 4, 0].map((verdict) => (
-        <span key={verdict} class={`v-${VERDICTS[verdict].name}`}>
-          <svg width="30" height="10" aria-hidden="true">
-            {verdict === 3 ? (
+      {LEGENDS[colour].map(([ink, words]) => (
+        <span key={ink} class={ink < STEP ? nameOf(ink) : ""}>
+          <svg width="30" height="10" aria-hidden="true" class={nameOf(ink)}>
+            {ink === 3 ? (
               <path d="M0 3H30M0 7H30" stroke="currentColor" stroke-width="1.6" />
             ) : (
               <path
                 d="M0 5H30"
                 stroke="currentColor"
-                stroke-width={verdict === 2 ? 3 : 2}
-                stroke-dasharray={DASHES[verdict].join(" ")}
+                stroke-width={ink === 2 ? 3 : 2}
+                stroke-dasharray={DASHES[ink].join(" ")}
               />
             )}
           </svg>
-          {VERDICTS[verdict].glyph} {VERDICTS[verdict].word}
+          {words}
         </span>
       ))}
       <span class="quiet">

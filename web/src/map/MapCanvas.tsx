@@ -7,10 +7,11 @@ import { pairsOf } from "../url";
 import { exclude, only, opened, selectedId } from "./acts";
 import { toScreen, toWorld } from "./camera";
 import { NODE_H, NODE_W } from "./cards";
-import { type Palette, strokeEdge } from "./draw";
+import { inked, type Palette, strokeEdge } from "./draw";
 import { keysOfMap } from "./hand";
 import { openMenu } from "./Menu";
 import { Minimap } from "./Minimap";
+import { beginAnew, edgeInFocus, Mirror } from "./Mirror";
 import type { MapModel, Spot } from "./model";
 import { MORE } from "./scene";
 import { palette } from "./style";
@@ -77,7 +78,7 @@ export function MapCanvas({ model, summary }: { model: MapModel; summary: string
     colours.current = p;
     const near = nearNode();
     const chosenEdge = selectedId(selection.value, "edge");
-    const nearEdge = hover.current && "edge" in hover.current ? hover.current.edge : 0;
+    const nearEdge = edgeInFocus.value || (hover.current && "edge" in hover.current ? hover.current.edge : 0);
     const now = performance.now();
     let moving = false;
     model.edges.forEach((edge, i) => {
@@ -86,13 +87,14 @@ export function MapCanvas({ model, summary }: { model: MapModel; summary: string
       moving ||= pulse;
       if (!pulse && edge.id !== chosenEdge && edge.id !== nearEdge && edge.source !== near && edge.destination !== near)
         return;
-      ctx.strokeStyle = ctx.fillStyle = p.verdicts[edge.verdict] ?? p.dim;
+      const ink = model.drawing?.ink[i] ?? edge.verdict;
+      ctx.strokeStyle = ctx.fillStyle = inked(p, ink);
       ctx.globalAlpha = pulse ? 1 - (now - (began ?? 0)) / PULSE_MS : 1;
       strokeEdge(
         ctx,
         model.routes,
         i * 8,
-        edge.verdict,
+        ink,
         edge.id === chosenEdge || edge.id === nearEdge ? 7 : 5,
         p.bg,
         true,
@@ -130,6 +132,7 @@ export function MapCanvas({ model, summary }: { model: MapModel; summary: string
   useSignalEffect(() => {
     model.changed.value;
     selection.value;
+    edgeInFocus.value;
     ask();
   });
 
@@ -262,7 +265,8 @@ export function MapCanvas({ model, summary }: { model: MapModel; summary: string
         ref={canvas}
         tabIndex={0}
         role="application"
-        aria-label={`Map: ${summary}. Arrows go from one to another, Enter opens, Shift-F10 shows a menu, t a table.`}
+        aria-label={`Map: ${summary}. Arrows go from one to another, Tab to its connections, Enter opens, Shift-F10 shows a menu, t a table.`}
+        onFocus={beginAnew}
         onPointerDown={down}
         onPointerMove={(event) => event.buttons || hovered(model.hit(...pointed(event)))}
         onPointerLeave={() => hovered(null)}
@@ -277,6 +281,7 @@ export function MapCanvas({ model, summary }: { model: MapModel; summary: string
           if (hit) openMenu(model, hit, event.clientX, event.clientY);
         }}
       />
+      <Mirror model={model} canvas={() => canvas.current as HTMLElement} />
       <div class="zoom-box" ref={band} hidden />
       <Minimap model={model} />
     </div>

@@ -5,6 +5,7 @@ import { flowActs, mapFile } from "../files";
 import { Icon } from "../icons";
 import { look, meta, scope, view } from "../state";
 import { plural } from "../units";
+import { COLOURS, colourOf } from "./colour";
 import { ALL } from "./islands";
 import { MenuButton } from "./Menu";
 import type { MapModel } from "./model";
@@ -35,6 +36,17 @@ export function Tools({ model, finder }: { model: MapModel; finder: RefObject<HT
           onChange={(event) => look({ metric: without(event.currentTarget.value, "flows") })}
         >
           {METRICS.map((each) => (
+            <option key={each}>{each}</option>
+          ))}
+        </select>
+      </label>
+      <label>
+        colour{" "}
+        <select
+          value={colourOf(view.value.colour)}
+          onChange={(event) => look({ colour: without(event.currentTarget.value, "verdict") })}
+        >
+          {COLOURS.map((each) => (
             <option key={each}>{each}</option>
           ))}
         </select>

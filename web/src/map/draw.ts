@@ -1,12 +1,16 @@
 /** Draws the map: islands, edges, cards, labels. Runs in a worker; the page only moves the picture about. */
 
 import type { Camera } from "./camera";
+import { STEP } from "./colour";
 import type { Routes } from "./geometry";
 import { drawLabels } from "./labels";
 import { type Ctx, squeezed, widthOf } from "./text";
 import { NODE_H, NODE_W } from "./cards";
 
-export const LOOK = { bad: 1, outside: 2, dim: 4, more: 8, locked: 16, found: 32, pinned: 64, idle: 128 } as const;
+export const LOOK = { bad: 1, outside: 2, dim: 4, more: 8, locked: 16, found: 32, pinned: 64, idle: 128, ghost: 256, fresh: 512 } as const;
+/** Why an edge is drawn faintly; 0: it is not. */
+export const FAINT = { dim: 1, ghost: 2 } as const;
+const SHINES = [1, 0.12, 0.3];
 
 export interface Drawing {
   x: Float32Array;
@@ -17,14 +21,17 @@ export interface Drawing {
   subs: string[];
   rates: string[];
   /** Bits of LOOK. */
-  look: Uint8Array;
+  look: Uint16Array;
   /** Of the bar under a card: the shares of refused and of failed. */
   dropped: Float32Array;
   failed: Float32Array;
   routes: Routes;
   verdict: Uint8Array;
+  /** Its colour and its dashes: a verdict, or a step. */
+  ink: Uint8Array;
   /** 0 to 3. */
   width: Uint8Array;
+  /** Of FAINT. */
   dim: Uint8Array;
   labels: { edge: number; strong: string; weak: string }[];
   islands: { x: number; y: number; w: number; h: number; title: string }[];
@@ -44,14 +51,21 @@ export interface Palette {
   dim: string;
   /** By verdict of the map: unknown, forwarded, dropped, error, audit. */
   verdicts: string[];
-  /** The same, for text. */
+  /** From little to much. */
+  steps: string[];
+  /** Those of the verdicts, for text. */
   texts: string[];
   font: string;
 }
 
 export const WIDTHS = [1.2, 2, 3, 4.2];
-/** By verdict: dashes; an error is a double line. */
-export const DASHES: number[][] = [[1.5, 4], [], [9, 6], [], [2, 4]];
+/** By ink: dashes. An error is a double line; of steps the fuller line is the greater. */
+export const DASHES: number[][] = [[1.5, 4], [], [9, 6], [], [2, 4], [3, 5], [8, 5], [16, 4], []];
+/** From below: what is abnormal, and what is much, lies on top. */
+const LAYERS = [0, 1, 5, 6, 7, 8, 4, 3, 2];
+
+/** The colour of an ink. */
+export const inked = (p: Palette, ink: number): string => p.verdicts[ink] ?? p.steps[ink - STEP] ?? p.dim;
 const TEXT_FROM = 0.3;
 const LABELS_FROM = 0.42;
 const SUBS_FROM = 0.68; // farther away there is one line, in larger letters
@@ -119,14 +133,14 @@ interface Seen {
 
 function drawEdges(ctx: Ctx, d: Drawing, seen: Seen, k: number, p: Palette, lit: Lit | null): void {
   ctx.lineCap = "butt";
-  // what is abnormal lies on top
-  for (const verdict of [0, 1, 4, 3, 2]) {
-    ctx.strokeStyle = ctx.fillStyle = p.verdicts[verdict];
-    for (let edge = 0; edge < d.verdict.length; edge++) {
-      if (d.verdict[edge] !== verdict || !meets(d.routes, edge * 8, seen)) continue;
-      ctx.globalAlpha = d.dim[edge] || (lit && !lit.edges[edge]) ? 0.12 : verdict === 1 ? 0.75 : 1;
-      const wide = WIDTHS[d.width[edge]] + (verdict === 2 ? 1 : 0);
-      strokeEdge(ctx, d.routes, edge * 8, verdict, wide, p.bg, k < 0.3);
+  for (const ink of LAYERS) {
+    ctx.strokeStyle = ctx.fillStyle = inked(p, ink);
+    for (let edge = 0; edge < d.ink.length; edge++) {
+      if (d.ink[edge] !== ink || !meets(d.routes, edge * 8, seen)) continue;
+      const faint = lit && !lit.edges[edge] ? FAINT.dim : d.dim[edge];
+      ctx.globalAlpha = faint ? SHINES[faint] : ink === 1 ? 0.75 : 1;
+      const wide = WIDTHS[d.width[edge]] + (ink === 2 ? 1 : 0);
+      strokeEdge(ctx, d.routes, edge * 8, ink, wide, p.bg, k < 0.3);
     }
   }
   ctx.globalAlpha = 1;
@@ -137,7 +151,7 @@ export function strokeEdge(
   ctx: Ctx,
   r: Routes,
   at: number,
-  verdict: number,
+  ink: number,
   wide: number,
   bg: string,
   plain = false,
@@ -145,18 +159,18 @@ export function strokeEdge(
   const angle = Math.atan2(r[at + 7] - r[at + 5], r[at + 6] - r[at + 4]);
   const head = 6 + wide;
   const [ex, ey] = [r[at + 6] - Math.cos(angle) * head * 0.8, r[at + 7] - Math.sin(angle) * head * 0.8];
-  ctx.setLineDash(DASHES[verdict]);
-  ctx.lineWidth = verdict === 3 ? wide + 2.4 : wide;
+  ctx.setLineDash(DASHES[ink]);
+  ctx.lineWidth = ink === 3 ? wide + 2.4 : wide;
   ctx.beginPath();
   ctx.moveTo(r[at], r[at + 1]);
   ctx.bezierCurveTo(r[at + 2], r[at + 3], r[at + 4], r[at + 5], ex, ey);
   ctx.stroke();
-  if (verdict === 3 && !plain) {
-    const ink = ctx.strokeStyle;
+  if (ink === 3 && !plain) {
+    const outer = ctx.strokeStyle;
     ctx.strokeStyle = bg;
     ctx.lineWidth = Math.max(1, wide * 0.6);
     ctx.stroke();
-    ctx.strokeStyle = ink;
+    ctx.strokeStyle = outer;
   }
   if (plain) return;
   ctx.setLineDash([]);
@@ -179,8 +193,11 @@ function drawNodes(ctx: Ctx, d: Drawing, seen: Seen, k: number, p: Palette, lit:
   for (let i = 0; i < d.x.length; i++) {
     const [x, y, look] = [d.x[i], d.y[i], d.look[i]];
     if (!(x <= seen.x2 && x + NODE_W >= seen.x1 && y <= seen.y2 && y + NODE_H >= seen.y1)) continue;
-    ctx.globalAlpha = look & LOOK.dim || (lit && !lit.nodes[i]) ? 0.25 : look & LOOK.idle ? 0.45 : 1;
-    card(ctx, d, i, p);
+    const isDim = look & LOOK.dim || (lit && !lit.nodes[i]);
+    ctx.globalAlpha = isDim ? 0.25 : look & LOOK.ghost ? SHINES[FAINT.ghost] : look & LOOK.idle ? 0.45 : 1;
+    if (look & LOOK.ghost) outline(ctx, x, y, p);
+    else card(ctx, d, i, p);
+    if (look & LOOK.ghost && !isDim) ctx.globalAlpha = 0.7; // a name is read
     if (k >= TEXT_FROM) words(ctx, d, i, k, p);
   }
   ctx.globalAlpha = 1;
@@ -216,7 +233,25 @@ function card(ctx: Ctx, d: Drawing, i: number, p: Palette): void {
     ctx.lineWidth = 3;
     ctx.stroke();
   }
+  if (d.look[i] & LOOK.fresh) {
+    ctx.strokeStyle = p.fg;
+    ctx.lineWidth = 1.5;
+    ctx.beginPath();
+    ctx.roundRect(x - 4, y - 4, NODE_W + 8, NODE_H + 8, 11);
+    ctx.stroke();
+  }
   if (d.look[i] & LOOK.pinned) pin(ctx, x + NODE_W - 10, y, p);
+}
+
+/** Of who is not there: nothing but a border. */
+function outline(ctx: Ctx, x: number, y: number, p: Palette): void {
+  ctx.strokeStyle = p.fg;
+  ctx.lineWidth = 1.5;
+  ctx.setLineDash([3, 3]);
+  ctx.beginPath();
+  ctx.roundRect(x, y, NODE_W, NODE_H, 7);
+  ctx.stroke();
+  ctx.setLineDash([]);
 }
 
 /** A head and a needle at the upper border of a card. */
@@ -282,7 +317,7 @@ function same(a: Values, b: Values): boolean {
   return true;
 }
 
-const SEEN = ["titles", "subs", "rates", "look", "verdict", "width", "dim", "x", "y", "dropped", "failed"] as const;
+const SEEN = ["titles", "subs", "rates", "look", "verdict", "ink", "width", "dim", "x", "y", "dropped", "failed"] as const;
 
 /** Whether a new picture would show anything else; shares that waver by less than a pixel do not count. */
 export function looksAlike(a: Drawing, b: Drawing): boolean {

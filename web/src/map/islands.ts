@@ -82,7 +82,9 @@ function card(id: number, group: string, list: MapNode[], inside: MapEdge[]): Ma
     drops: total(list, (node) => node.drops),
     errors: total(list, (node) => node.errors),
     query: list.some((node) => node.query.split("&").includes(asked)) ? asked : "",
-    island: { group, nodes: list, edges: inside.length, dropping: inside.filter(({ verdict }) => verdict === VERDICT.dropped).length },
+    ghost: list.every((node) => node.ghost),
+    fresh: list.every((node) => node.fresh),
+    island: { group, nodes: list, edges: inside.filter(({ ghost }) => !ghost).length, dropping: inside.filter(({ verdict }) => verdict === VERDICT.dropped).length },
   };
 }
 
@@ -117,6 +119,7 @@ function merged(id: number, source: number, destination: number, list: MapEdge[]
     ports: ports.slice(0, MOST_PORTS).join(", ") + (ports.length > MOST_PORTS ? ` +${ports.length - MOST_PORTS}` : ""),
     protocol: busiest.protocol,
     isNew: list.some((edge) => edge.isNew),
+    ghost: list.every((edge) => edge.ghost),
     merged: { edges: list.length, dropping: list.filter(({ verdict }) => verdict === VERDICT.dropped).length },
   };
 }

@@ -1,6 +1,7 @@
 /** Lays out and draws the map away from the page's thread. */
 
 import type { Box, Camera } from "./camera";
+import type { Colour } from "./colour";
 import { draw, type Drawing, type Lit, type Palette } from "./draw";
 import type { LayoutNode } from "./cards";
 import { layout } from "./layout";
@@ -20,7 +21,7 @@ interface Draw {
 
 export type ToMapWorker =
   | { op: "layout"; turn: number; nodes: LayoutNode[]; edges: [number, number][]; known: [number, [number, number]][] }
-  | { op: "export"; format: Format; drawing: Drawing; box: Box; words: Words; palette: Palette }
+  | { op: "export"; format: Format; drawing: Drawing; box: Box; words: Words; colour: Colour; palette: Palette }
   | Draw;
 
 export type FromMapWorker =
@@ -43,7 +44,8 @@ self.onmessage = ({ data }: MessageEvent<ToMapWorker>) => {
     return;
   }
   if (data.op === "export") {
-    void sheet(data.format, data.drawing, data.box, data.words, data.palette).then((file) => tell({ op: "exported", file }));
+    const { format, box, words, colour } = data;
+    void sheet(format, data.drawing, box, words, colour, data.palette).then((file) => tell({ op: "exported", file }));
     return;
   }
   drawing = data.drawing ?? drawing;

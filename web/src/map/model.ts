@@ -9,6 +9,7 @@ import { Past } from "./idle";
 import { areMany, collapsed, type Folds } from "./islands";
 import type { FromMapWorker, ToMapWorker } from "./map.worker";
 import { pinsOf, pinText } from "./pins";
+import { against } from "./ghosts";
 import { EMPTY, type MapEdge, pathOf, type Scene } from "./scene";
 import type { Format, Words } from "./sheet";
 import { drawingOf, palette, type Wish } from "./style";
@@ -47,7 +48,7 @@ export class MapModel {
   places: Positions = new Map();
   edges: MapEdge[] = [];
   routes: Routes = new Float32Array();
-  wish: Wish = { metric: "flows", scope: "workload", abnormal: false, focus: 0, hops: 1, selected: 0, find: "", pinned: new Set() };
+  wish: Wish = { metric: "flows", colour: "verdict", scope: "workload", abnormal: false, focus: 0, hops: 1, selected: 0, find: "", pinned: new Set() };
   /** Told of what belongs into the URL. */
   told: (change: Partial<Kept>) => void = () => undefined;
   readonly times = { layoutMs: 0, drawMs: 0, frameMs: [] as number[] };
@@ -59,6 +60,9 @@ export class MapModel {
   private pins: Positions = new Map();
   private readonly past = new Past();
   private whole: Scene = EMPTY;
+  /** The last one of now: what another time is held against. */
+  private live: Scene = EMPTY;
+  private about = "";
   private many = false;
   private kept: Kept = { cam: "", pin: "", open: "", shut: "", idle: "" };
   private folds: Folds = { open: new Set(), shut: new Set() };
@@ -77,7 +81,7 @@ export class MapModel {
   private held = false;
   private touched = false;
   private rest: ReturnType<typeof setTimeout> | undefined;
-  private later: Scene | null = null;
+  private later: [Scene, boolean] | null = null;
   private topology = "";
 
   constructor() {
@@ -88,14 +92,15 @@ export class MapModel {
     };
   }
 
-  show(scene: Scene): void {
+  show(scene: Scene, isLive: boolean): void {
     if (this.rest !== undefined) {
-      this.later = scene; // while someone moves the map nothing else is worth a frame
+      this.later = [scene, isLive]; // while someone moves the map nothing else is worth a frame
       return;
     }
-    this.whole = scene;
+    if (isLive) this.live = scene;
+    this.whole = isLive ? scene : against(scene, this.live);
     this.past.note(scene);
-    this.many = areMany(scene.nodes.length, this.many);
+    this.many = areMany(this.whole.nodes.length, this.many);
     this.refresh();
   }
 
@@ -109,9 +114,11 @@ export class MapModel {
     if (first) this.fit(false);
   }
 
-  /** Of another filter or time; places stay. */
-  questionIs(): void {
+  /** Of another filter or time; places stay. `about`: all of the question but the time. */
+  questionIs(about: string): void {
     this.past.forget();
+    if (about !== this.about) this.live = EMPTY;
+    this.about = about;
   }
 
   /** What is remembered of another scope comes back; nothing moves within one. */
@@ -301,7 +308,7 @@ export class MapModel {
   file(format: Format, words: Words): Promise<Blob> {
     return new Promise((resolve) => {
       this.exported.push(resolve);
-      this.tell({ op: "export", format, drawing: this.drawing as Drawing, box: this.bounds(), words, palette: palette() });
+      this.tell({ op: "export", format, drawing: this.drawing as Drawing, box: this.bounds(), words, colour: this.wish.colour, palette: palette() });
     });
   }
 
@@ -343,7 +350,7 @@ export class MapModel {
     const cam = cameraText(this.camera);
     this.camera = cameraOf(cam) ?? this.camera; // what a link opens is the same to the pixel
     this.tellKept({ cam });
-    if (later) this.show(later);
+    if (later) this.show(...later);
     this.redraw();
   }
 

@@ -44,6 +44,10 @@ export interface MapNode {
   island?: { group: string; nodes: MapNode[]; edges: number; dropping: number };
   /** Seen before and not now. */
   idle?: boolean;
+  /** On the live map, and not at the time that is looked at. */
+  ghost?: boolean;
+  /** At the time that is looked at, and not on the live map. */
+  fresh?: boolean;
 }
 
 export interface MapEdge {
@@ -67,6 +71,8 @@ export interface MapEdge {
   isNew: boolean;
   /** Of several put together: how many. */
   merged?: { edges: number; dropping: number };
+  /** On the live map, and not at the time that is looked at. */
+  ghost?: boolean;
 }
 
 export interface Scene {

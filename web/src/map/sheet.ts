@@ -1,8 +1,8 @@
 /** The map as a file: all of it, what it is of above, the legend below; a PNG or an SVG, drawn by the same hand. */
 
 import type { Box } from "./camera";
-import { draw, type Drawing, type Palette, strokeEdge, WIDTHS } from "./draw";
-import { VERDICTS } from "./scene";
+import { type Colour, LEGENDS, STEP } from "./colour";
+import { draw, type Drawing, inked, type Palette, strokeEdge, WIDTHS } from "./draw";
 import { SvgContext } from "./svg";
 import { type Ctx, squeezed, widthOf } from "./text";
 
@@ -24,9 +24,15 @@ const LEAST_W = 900;
 /** Browsers draw no larger pictures everywhere. */
 const MOST_PIXELS = 16_000_000;
 const MOST_SIDE = 8_000;
-const ORDER = [1, 2, 3, 4, 0];
 
-export async function sheet(format: Format, d: Drawing, box: Box, words: Words, p: Palette): Promise<Blob> {
+export async function sheet(
+  format: Format,
+  d: Drawing,
+  box: Box,
+  words: Words,
+  colour: Colour,
+  p: Palette,
+): Promise<Blob> {
   const head = HEAD + words.lines.length * LINE + PAD;
   const w = Math.ceil(Math.max(box.w + 2 * PAD, LEAST_W));
   const h = Math.ceil(head + box.h + LEGEND + PAD);
@@ -34,11 +40,11 @@ export async function sheet(format: Format, d: Drawing, box: Box, words: Words, 
   const canvas = new OffscreenCanvas(Math.ceil(w * ratio), Math.ceil(h * ratio));
   const ruler = canvas.getContext("2d") as OffscreenCanvasRenderingContext2D;
   if (format === "png") {
-    drawn(ruler, d, box, words, p, { w, h, head, ratio });
+    drawn(ruler, d, box, words, colour, p, { w, h, head, ratio });
     return canvas.convertToBlob({ type: "image/png" });
   }
   const svg = new SvgContext(ruler);
-  drawn(svg, d, box, words, p, { w, h, head, ratio: 1 });
+  drawn(svg, d, box, words, colour, p, { w, h, head, ratio: 1 });
   return new Blob([svg.text(w, h, [words.title, ...words.lines].join(" · "))], { type: "image/svg+xml" });
 }
 
@@ -47,6 +53,7 @@ function drawn(
   d: Drawing,
   box: Box,
   words: Words,
+  colour: Colour,
   p: Palette,
   { w, h, head, ratio }: { w: number; h: number; head: number; ratio: number },
 ): void {
@@ -66,12 +73,12 @@ function drawn(
     const text = squeezed(line, w - 2 * PAD, (each) => widthOf(ctx, each));
     ctx.fillText(text, PAD, HEAD + (i + 1) * LINE);
   });
-  legend(ctx, words.widths, h - LEGEND / 2, p);
+  legend(ctx, words.widths, colour, h - LEGEND / 2, p);
 }
 
 const SAMPLE = 34;
 
-function legend(ctx: Ctx, widths: string[], y: number, p: Palette): void {
+function legend(ctx: Ctx, widths: string[], colour: Colour, y: number, p: Palette): void {
   let x = PAD;
   const said = (text: string, ink: string): void => {
     ctx.setLineDash([]);
@@ -79,15 +86,15 @@ function legend(ctx: Ctx, widths: string[], y: number, p: Palette): void {
     ctx.fillText(text, x, y + 4);
     x += widthOf(ctx, text) + 18;
   };
-  const sample = (verdict: number, wide: number, ink: string): void => {
+  const sample = (as: number, wide: number, ink: string): void => {
     ctx.strokeStyle = ctx.fillStyle = ink;
     const [from, to] = [x, x + SAMPLE];
-    strokeEdge(ctx, Float32Array.of(from, y, from, y, to - 10, y, to, y), 0, verdict, wide, p.bg);
+    strokeEdge(ctx, Float32Array.of(from, y, from, y, to - 10, y, to, y), 0, as, wide, p.bg);
     x = to + 6;
   };
-  for (const verdict of ORDER) {
-    sample(verdict, 2, p.verdicts[verdict]);
-    said(`${VERDICTS[verdict].glyph} ${VERDICTS[verdict].word}`, p.texts[verdict]);
+  for (const [ink, text] of LEGENDS[colour]) {
+    sample(ink, 2, inked(p, ink));
+    said(text, ink < STEP ? p.texts[ink] : p.fg);
   }
   widths.forEach((text, i) => {
     sample(1, WIDTHS[i], p.dim);

@@ -2,7 +2,8 @@
 
 import { duration, NONE, percent, plural, rate } from "../units";
 import * as units from "../units";
-import { type Drawing, LOOK, type Palette } from "./draw";
+import { type Colour, inkOf, saidOf } from "./colour";
+import { type Drawing, FAINT, LOOK, type Palette } from "./draw";
 import type { Routes } from "./geometry";
 import { island, type Positions } from "./cards";
 import {
@@ -37,6 +38,7 @@ export const STEPS: Record<Metric, { least: number[]; words: (value: number) => 
 
 export interface Wish {
   metric: Metric;
+  colour: Colour;
   scope: string;
   abnormal: boolean;
   /** Node in the focus; 0: none. */
@@ -62,7 +64,7 @@ function widthOf(value: number, metric: Metric): number {
 }
 
 /** The two lines on an edge. */
-export function labelOf(edge: MapEdge, metric: Metric): { strong: string; weak: string } {
+export function labelOf(edge: MapEdge, metric: Metric, colour: Colour = "verdict"): { strong: string; weak: string } {
   const slow = Number.isFinite(edge.p99) ? `p99 ${duration(edge.p99)}` : "";
   const { glyph, word } = VERDICTS[edge.verdict] ?? VERDICTS[0];
   const many = edge.merged ? several(edge.merged) : "";
@@ -71,6 +73,8 @@ export function labelOf(edge: MapEdge, metric: Metric): { strong: string; weak: 
   if (edge.verdict === VERDICT.error || edge.errors > 0.01)
     return { strong: `! ${percent(edge.errors)}`, weak: many || slow || edge.protocol || word };
   const value = amountOf(edge, metric);
+  const said = saidOf(edge, colour);
+  if (said) return { strong: said, weak: many || (Number.isFinite(value) ? STEPS[metric].words(value) : rate(edge.flows)) };
   if (metric === "p99") return { strong: slow || rate(edge.flows), weak: slow ? rate(edge.flows) : edge.protocol };
   return { strong: Number.isFinite(value) ? STEPS[metric].words(value) : NONE, weak: many || slow };
 }
@@ -95,6 +99,8 @@ export function subtitle(node: MapNode, protocol: string): string {
   const word = member[kind];
   const parts = [word && node.members > 0 ? plural(node.members, word) : kind];
   if (node.idle) parts.push("idle");
+  if (node.ghost) parts.push("not there then");
+  if (node.fresh) parts.push("not there now");
   if (node.island?.edges) parts.push(`${several(node.island)} within`);
   else if (protocol) parts.push(protocol.toUpperCase());
   return parts.join(" · ");
@@ -117,7 +123,7 @@ export function drawingOf(scene: Scene, edges: MapEdge[], places: Positions, rou
   const lit = litNodes(scene, wish);
   const n = nodes.length;
   const [x, y, dropped, failed] = [0, 1, 2, 3].map(() => new Float32Array(n));
-  const look = new Uint8Array(n);
+  const look = new Uint16Array(n);
   const { protocol, locked } = spoken(edges);
   nodes.forEach((node, i) => {
     [x[i], y[i]] = places.get(node.id) as [number, number];
@@ -132,6 +138,8 @@ export function drawingOf(scene: Scene, edges: MapEdge[], places: Positions, rou
       (isFound(node, wish.find) ? LOOK.found : 0) |
       (wish.pinned.has(node.id) ? LOOK.pinned : 0) |
       (node.idle ? LOOK.idle : 0) |
+      (node.ghost ? LOOK.ghost : 0) |
+      (node.fresh ? LOOK.fresh : 0) |
       (locked.get(node.id) ? LOOK.locked : 0);
   });
   return {
@@ -148,8 +156,9 @@ export function drawingOf(scene: Scene, edges: MapEdge[], places: Positions, rou
     subs: nodes.map((node) => subtitle(node, protocol.get(node.id) ?? "")),
     rates: nodes.map((node) => rate(Math.max(node.rateIn, node.rateOut))),
     verdict: Uint8Array.from(edges, (edge) => edge.verdict),
+    ink: Uint8Array.from(edges, (edge) => inkOf(edge, wish.colour)),
     width: Uint8Array.from(edges, (edge) => widthOf(amountOf(edge, wish.metric), wish.metric)),
-    dim: Uint8Array.from(edges, (edge) => (dimmed(edge, lit, wish) ? 1 : 0)),
+    dim: Uint8Array.from(edges, (edge) => (dimmed(edge, lit, wish) ? FAINT.dim : edge.ghost ? FAINT.ghost : 0)),
     labels: labels(edges, lit, wish),
     islands: islands(nodes, places, wish.scope),
   };
@@ -177,10 +186,10 @@ function labels(edges: MapEdge[], lit: Set<number> | null, wish: Wish): Drawing[
   const top = new Set(order.slice(0, LABELLED));
   const wanted = edges.flatMap((edge, i) => {
     const chosen = [edge.id, edge.source, edge.destination].includes(wish.selected);
-    return !dimmed(edge, lit, wish) && (top.has(i) || abnormalEdge(edge) || chosen) ? [i] : [];
+    return !edge.ghost && !dimmed(edge, lit, wish) && (top.has(i) || abnormalEdge(edge) || chosen) ? [i] : [];
   });
   wanted.sort((a, b) => Number(abnormalEdge(edges[b])) - Number(abnormalEdge(edges[a])));
-  return wanted.map((edge) => ({ edge, ...labelOf(edges[edge], wish.metric) }));
+  return wanted.map((edge) => ({ edge, ...labelOf(edges[edge], wish.metric, wish.colour) }));
 }
 
 /** Of a node what most of what it is asked is spoken in, and whether all of it is encrypted. */
@@ -221,6 +230,7 @@ export function palette(): Palette {
     fg: of("fg"),
     dim: of("dim"),
     verdicts: ["unknown", "forwarded", "dropped", "error", "audit"].map(of),
+    steps: ["step-a", "step-b", "step-c", "step-d"].map(of),
     texts: ["unknown", "forwarded-text", "dropped", "error-text", "audit-text"].map(of),
     font: of("font") || "system-ui, sans-serif",
   };

@@ -1,5 +1,7 @@
 /** Text on a canvas: how wide it is, and how it is made to fit. */
 
+import { shown } from "../table/shown";
+
 /** What of a canvas the map is drawn with; a canvas of the page, one of a worker and an SVG picture all have it. */
 export interface Ctx {
   fillStyle: string | CanvasGradient | CanvasPattern;
@@ -43,8 +45,9 @@ export function widthOf(ctx: Ctx, text: string): number {
   return width;
 }
 
-/** The text, or its beginning and its end with "…" between, in at most so many pixels. */
-export function squeezed(text: string, most: number, width: (text: string) => number): string {
+/** The text as it is shown, or its beginning and its end with "…" between, in at most so many pixels. */
+export function squeezed(name: string, most: number, width: (text: string) => number): string {
+  const text = shown(name);
   if (width(text) <= most) return text;
   const letters = [...text.slice(0, 400), ...(text.length > 400 ? text.slice(-100) : "")];
   let [low, high] = [1, letters.length - 1];

@@ -47,7 +47,7 @@ export function Health() {
                 </tbody>
               </table>
             ) : (
-              <p class="quiet">the server names no nodes</p>
+              <p class="quiet">{data.feed.phase === "file" ? "a file has none" : "the server names no nodes"}</p>
             )}
           </Section>
           {data.features.length > 0 && (
@@ -97,12 +97,14 @@ function Feed({ feed }: { feed: Status["feed"] }) {
   return (
     <Section title="Feed">
       <p>
-        <strong class={feed.phase === "following" ? "" : "v-dropped"}>{feed.phase}</strong> {feed.sentence}{" "}
+        <strong class={["following", "file"].includes(feed.phase) ? "" : "v-dropped"}>{feed.phase}</strong> {feed.sentence}{" "}
         {feed.way_on && <span class="quiet">{feed.way_on}</span>}
       </p>
-      <Row title="server">
-        {feed.target} {meta.value?.kind && `(${meta.value.kind} ${meta.value.version})`}
-      </Row>
+      {feed.phase !== "file" && (
+        <Row title="server">
+          {feed.target} {meta.value?.kind && `(${meta.value.kind} ${meta.value.version})`}
+        </Row>
+      )}
       <Row title="since">{moment(feed.since_ms, utc.value)}</Row>
       <Row title="flows held">
         {count(feed.flows)} of {count(feed.capacity)}

@@ -6,12 +6,13 @@ import { mapFile } from "../files";
 import { register } from "../keys";
 import { Live } from "../live";
 import { selectedId } from "../map/acts";
+import { colourOf } from "../map/colour";
 import { keysOfScreen } from "../map/hand";
 import { Legend } from "../map/Legend";
 import { MapCanvas } from "../map/MapCanvas";
 import { ContextMenu } from "../map/Menu";
 import { MapModel } from "../map/model";
-import { abnormalEdge, sceneOf, VERDICTS } from "../map/scene";
+import { sceneOf } from "../map/scene";
 import { hopsOf, metricOf } from "../map/style";
 import { Summary, Tools } from "../map/Tools";
 import { Tree } from "../map/Tree";
@@ -41,11 +42,10 @@ export function MapScreen() {
       {asTable ? <Tree model={model} /> : <MapCanvas model={model} summary={scene.summary} />}
       {scene.nodes.length === 0 && <Empty view="map" arrived={scene.tickMs > 0} />}
       {!asTable && (
-        <Legend metric={metricOf(view.value.metric)}>
+        <Legend metric={metricOf(view.value.metric)} colour={colourOf(view.value.colour)}>
           <Summary model={model} />
         </Legend>
       )}
-      <Focused />
       <ContextMenu />
     </section>
   );
@@ -57,6 +57,7 @@ function obey(model: MapModel): void {
   const at = scope.value;
   const wish = {
     metric: metricOf(rest.metric),
+    colour: colourOf(rest.colour),
     abnormal: rest.abnormal === "1",
     focus: Number(rest.focus) || 0,
     hops: hopsOf(rest.hops),
@@ -71,11 +72,11 @@ function obey(model: MapModel): void {
 }
 
 function subscribe(model: MapModel): () => void {
-  let dropping = -1;
+  let [dropping, isLive] = [-1, true];
   model.told = look;
   const live = new Live((frame, texts) => {
     const scene = sceneOf(frame, texts);
-    model.show(scene);
+    model.show(scene, isLive);
     const now = scene.edges.filter((edge) => edge.verdict === 2).length;
     if (dropping >= 0 && now > dropping) announce(`a connection began to drop: ${scene.summary}`);
     dropping = now;
@@ -84,7 +85,8 @@ function subscribe(model: MapModel): () => void {
     effectOf(() => {
       // whether a scope from a link exists is known only once the server has told its words
       if (!settled.value || (place.value.view.scope && !meta.value && !metaError.value)) return;
-      model.questionIs();
+      model.questionIs(`${scope.value} ${good.value.query}`);
+      isLive = time.value.mode === "live";
       live.update({
         view: "map",
         query: good.value.query,
@@ -108,22 +110,4 @@ function keysOfFiles(model: MapModel): () => void {
     { keys: "y p", title: "save the map as PNG", group: "Map", when, run: () => void mapFile(model, "png") },
     { keys: "y s", title: "save the map as SVG", group: "Map", when, run: () => void mapFile(model, "svg") },
   ]);
-}
-
-/** What the keyboard is at on the canvas, in words, with its edges as buttons. */
-function Focused() {
-  const scene = mapModel().scene.value;
-  const node = scene.nodeById.get(selectedId(selection.value, "node"));
-  if (!node) return null;
-  const edges = scene.edges.filter((edge) => edge.source === node.id || edge.destination === node.id).slice(0, 30);
-  return (
-    <div class="unseen" role="group" aria-label={`${node.name}, ${edges.length} connections`}>
-      {edges.map((edge) => (
-        <button key={edge.id} tabIndex={-1} onClick={() => look({ sel: `edge:${edge.id}` }, "push")}>
-          {scene.nodeById.get(edge.source)?.name} to {scene.nodeById.get(edge.destination)?.name}
-          {abnormalEdge(edge) ? `, ${VERDICTS[edge.verdict]?.word}` : ""}
-        </button>
-      ))}
-    </div>
-  );
 }

@@ -5,6 +5,7 @@
 import type { ColumnWord } from "../state";
 import { cell, ERROR, filterOf, filterValue, VERDICTS } from "./cells";
 import { type FlowRing, GAP, kept, type Restriction, TextSearch } from "./ring";
+import { shown } from "./shown";
 
 const SPARE = 6;
 
@@ -278,7 +279,7 @@ export class FlowTable {
     if (root.className !== name) root.className = name;
     root.setAttribute("aria-selected", String(chosen));
     this.columns.forEach((column, i) => {
-      const text = loss ? this.lossCell(column.name, place) : cell(column.name, this.ring, place, this.utc);
+      const text = shown(loss ? this.lossCell(column.name, place) : cell(column.name, this.ring, place, this.utc));
       if (cells[i].textContent !== text) cells[i].textContent = text;
     });
   }

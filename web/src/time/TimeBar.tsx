@@ -1,18 +1,25 @@
 /** When: flows by verdict over all that is held, the time that is looked at, pause, steps and ranges. */
 
-import { effect, signal, useSignalEffect } from "@preact/signals";
+import { computed, effect, signal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "../icons";
 import { register } from "../keys";
 import { gaps, Live } from "../live";
-import { palette } from "../map/style";
-import { go, good, goTime, paused, settled, time, utc } from "../state";
-import { clock, count, duration } from "../units";
-import { liveTime, type Time, WINDOW_MS } from "../url";
+import { announce, go, good, goTime, note, paused, settled, time, utc } from "../state";
+import { clock, count, duration, plural } from "../units";
+import { liveTime, WINDOW_MS } from "../url";
+import { endOf, eventsAt, eventsOf, MARKS, nextEvent, type TimeEvent } from "./events";
+import { bars, LEFT, signs, TOP } from "./paint";
 import { merged, range, type Series, STACK } from "./series";
+import "./time.css";
 
-const INK: Record<(typeof STACK)[number], number> = { forwarded: 1, other: 0, audit: 4, error: 3, dropped: 2 };
 const series = signal<Series | null>(null);
+const events = signal<TimeEvent[]>([]);
+/** Those of the bucket that is looked at. */
+const happened = computed(() => {
+  const at = time.value;
+  return at.mode === "at" && series.value ? eventsAt(events.value, series.value.bucketMs, at.atMs) : [];
+});
 export const stats = signal<{
   per_second?: number;
   lost?: number;
@@ -23,11 +30,14 @@ export const stats = signal<{
   following?: boolean;
 }>({});
 let pausedAtMs = 0;
+/** So near a sign the pointer is on it. */
+const NEAR_PX = 8;
 
 export function TimeBar({ hidden }: { hidden: boolean }) {
   useEffect(() => {
-    const live = new Live((frame) => {
+    const live = new Live((frame, texts) => {
       series.value = merged(series.peek(), frame);
+      events.value = eventsOf(frame, texts) ?? events.peek();
     });
     const numbers = new Live((frame) => {
       stats.value = frame.head as typeof stats.value;
@@ -63,6 +73,12 @@ export function TimeBar({ hidden }: { hidden: boolean }) {
         <button onClick={() => step(1)} aria-label="one step on" disabled={!series.value}>
           <kbd>]</kbd>
         </button>
+        <button onClick={() => stepEvent(-1)} aria-label="the event before" disabled={!events.value.length}>
+          <kbd>{"{"}</kbd>
+        </button>
+        <button onClick={() => stepEvent(1)} aria-label="the next event" disabled={!events.value.length}>
+          <kbd>{"}"}</kbd>
+        </button>
         {(time.value.mode !== "live" || paused.value) && (
           <button class="primary" onClick={now}>
             now <kbd>.</kbd>
@@ -70,10 +86,17 @@ export function TimeBar({ hidden }: { hidden: boolean }) {
         )}
         <span class="time-words">
           <When />
+          {happened.value.map(({ ms, kind, words }) => (
+            <b key={`${ms} ${kind}`} title={words}>
+              {" "}
+              · {MARKS[kind].glyph} {words}
+            </b>
+          ))}
         </span>
         <Broken />
         <span class="quiet time-hint">
-          shift-drag selects a range · a click looks at a time · <Held />
+          {!happened.value.length && "shift-drag selects a range · a click looks at a time · "}
+          <Held />
         </span>
       </div>
       <Bars />
@@ -129,10 +152,6 @@ function Held() {
   );
 }
 
-const LEFT = 12;
-const TOP = 4;
-const AXIS = 16;
-
 function Bars() {
   const canvas = useRef<HTMLCanvasElement>(null);
   const drag = useRef<[number, number] | null>(null);
@@ -146,10 +165,11 @@ function Bars() {
     if (target.height !== Math.round(h * ratio)) target.height = Math.round(h * ratio);
     ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
     ctx.clearRect(0, 0, w, h);
-    if (series.value?.time.length) bars(ctx, series.value, w, h, time.value, drag.current);
+    if (series.value?.time.length) bars(ctx, series.value, events.value, w, h, time.value, drag.current);
   };
   useSignalEffect(() => {
     series.value;
+    events.value;
     time.value;
     utc.value;
     gaps.value;
@@ -172,6 +192,14 @@ function Bars() {
     const share = (event.clientX - box.left - LEFT) / (box.width - 2 * LEFT);
     return from + Math.min(1, Math.max(0, share)) * (to - from);
   };
+  const sign = (event: PointerEvent): TimeEvent | null => {
+    const box = (canvas.current as HTMLCanvasElement).getBoundingClientRect();
+    if (!series.value || event.clientY - box.top > TOP) return null;
+    const near = signs(series.value, events.value, box.width).find(
+      ([, x]) => Math.abs(x - (event.clientX - box.left)) < NEAR_PX,
+    );
+    return near?.[0] ?? null;
+  };
   const down = (event: PointerEvent): void => {
     if (!series.value || event.button !== 0) return;
     const target = event.currentTarget as HTMLCanvasElement;
@@ -190,12 +218,10 @@ function Bars() {
       drag.current = null;
       if (Math.abs(a - b) >= held.bucketMs / 2)
         goTime({ mode: "range", sinceMs: Math.min(a, b), untilMs: Math.max(a, b) });
-      else
-        goTime({
-          mode: "at",
-          atMs: Math.ceil(at(now) / held.bucketMs) * held.bucketMs,
-          windowMs: Math.max(WINDOW_MS, held.bucketMs),
-        });
+      else {
+        const hit = sign(now);
+        lookAt(hit ? endOf(hit, held.bucketMs) : Math.ceil(at(now) / held.bucketMs) * held.bucketMs);
+      }
     };
     target.addEventListener("pointermove", move);
     target.addEventListener("pointerup", up);
@@ -205,88 +231,20 @@ function Bars() {
   const words = series.value
     ? `${count(total("forwarded"))} forwarded, ${count(total("dropped"))} dropped, ${count(total("error"))} errors`
     : "nothing yet";
-  return <canvas ref={canvas} class="bars" role="img" aria-label={`Flows over time: ${words}`} onPointerDown={down} />;
-}
-
-function bars(
-  ctx: CanvasRenderingContext2D,
-  held: Series,
-  w: number,
-  h: number,
-  at: Time,
-  drag: [number, number] | null,
-): void {
-  const p = palette();
-  const [from, to] = range(held);
-  const x = (ms: number): number => LEFT + ((ms - from) / (to - from)) * (w - 2 * LEFT);
-  const base = h - AXIS;
-  const wide = Math.max(1, x(from + held.bucketMs) - x(from) - 1.2);
-  let most = 1;
-  for (let i = 0; i < held.time.length; i++)
-    most = Math.max(
-      most,
-      STACK.reduce((sum, name) => sum + held.counts[name][i], 0),
-    );
-  for (let i = 0; i < held.time.length; i++) {
-    if (held.counts.lost[i]) shade(ctx, x(held.time[i]), TOP, wide + 1.2, base - TOP, p.dim);
-    let y = base;
-    for (const name of STACK) {
-      const n = held.counts[name][i];
-      if (!n) continue;
-      const tall = Math.max(name === "forwarded" || name === "other" ? 1 : 2.5, (n / most) * (base - TOP));
-      ctx.globalAlpha = name === "forwarded" ? 0.7 : 1;
-      ctx.fillStyle = p.verdicts[INK[name]];
-      ctx.fillRect(x(held.time[i]), y - tall, wide, tall);
-      y -= tall + (name === "forwarded" ? 0.5 : 0);
-    }
-  }
-  ctx.globalAlpha = 1;
-  const seen =
-    drag ??
-    (at.mode === "range" ? [at.sinceMs, at.untilMs] : at.mode === "at" ? [at.atMs - at.windowMs, at.atMs] : null);
-  if (seen) {
-    const [a, b] = [Math.max(LEFT, x(Math.min(...seen))), Math.min(w - LEFT, x(Math.max(...seen)))];
-    ctx.fillStyle = p.fg;
-    ctx.globalAlpha = 0.12;
-    ctx.fillRect(a, TOP, b - a, base - TOP);
-    ctx.globalAlpha = 1;
-    ctx.fillRect(a, TOP, 1.5, base - TOP);
-    ctx.fillRect(b - 1.5, TOP - 2, 3, base - TOP + 4);
-  } else {
-    ctx.fillStyle = p.fg;
-    ctx.fillRect(x(to) - 1.5, TOP - 2, 3, base - TOP + 4);
-  }
-  ctx.fillStyle = p.dim;
-  ctx.font = `11px ${p.font}`;
-  ctx.textBaseline = "alphabetic";
-  for (const [share, align] of [
-    [0, "left"],
-    [0.5, "center"],
-    [1, "right"],
-  ] as const) {
-    ctx.textAlign = align;
-    ctx.fillText(clock(from + (to - from) * share, utc.value), LEFT + (w - 2 * LEFT) * share, h - 3);
-  }
-  ctx.textAlign = "left";
-  for (const gap of gaps.value)
-    if (gap.until_ms > from) shade(ctx, x(gap.from_ms), TOP, x(gap.until_ms) - x(gap.from_ms), base - TOP, p.dim);
-}
-
-/** Slanted lines: here something is missing. */
-function shade(ctx: CanvasRenderingContext2D, x: number, y: number, w: number, h: number, ink: string): void {
-  ctx.save();
-  ctx.beginPath();
-  ctx.rect(x, y, Math.max(w, 2), h);
-  ctx.clip();
-  ctx.strokeStyle = ink;
-  ctx.globalAlpha = 0.6;
-  ctx.beginPath();
-  for (let at = x - h; at < x + w; at += 5) {
-    ctx.moveTo(at, y + h);
-    ctx.lineTo(at + h, y);
-  }
-  ctx.stroke();
-  ctx.restore();
+  const many = plural(events.value.length, "event");
+  return (
+    <canvas
+      ref={canvas}
+      class="bars"
+      role="img"
+      aria-label={`Flows over time: ${words}, ${many}`}
+      onPointerDown={down}
+      onPointerMove={(event) => {
+        const hit = event.buttons ? null : sign(event);
+        event.currentTarget.title = hit ? `${clock(hit.ms, utc.value)} ${hit.words}` : "";
+      }}
+    />
+  );
 }
 
 function pause(): void {
@@ -313,12 +271,31 @@ function step(by: number): void {
   goTime({ mode: "at", atMs: Math.max(to, held.oldestMs), windowMs: at.windowMs });
 }
 
+function lookAt(atMs: number): void {
+  const now = time.peek();
+  const windowMs = now.mode === "range" ? WINDOW_MS : now.windowMs;
+  goTime({ mode: "at", atMs, windowMs: Math.max(windowMs, series.peek()?.bucketMs ?? 0) });
+}
+
+function stepEvent(by: 1 | -1): void {
+  const held = series.peek();
+  if (!held) return;
+  const at = time.peek();
+  const from = at.mode === "at" ? at.atMs : at.mode === "range" ? at.untilMs : Infinity;
+  const to = nextEvent(events.peek(), held.bucketMs, from, by);
+  if (to === null) return note(`there is no ${by > 0 ? "later" : "earlier"} event in what is held`);
+  lookAt(to);
+  announce(eventsAt(events.peek(), held.bucketMs, to).map(({ words }) => words).join("; "));
+}
+
 function keysOf(): () => void {
   const key = (keys: string, title: string, run: () => void) => ({ keys, title, run, group: "Time" as const });
   return register([
     key("Space", "pause, and on: counting goes on", pause),
     key("[", "one step back", () => step(-1)),
     key("]", "one step on", () => step(1)),
+    key("{", "the event before", () => stepEvent(-1)),
+    key("}", "the next event", () => stepEvent(1)),
     key(".", "now", now),
   ]);
 }

@@ -1,5 +1,6 @@
 """`rubin status` as text: Hubble's numbers as Hubble prints them, then what only our own agent tells."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -96,7 +97,11 @@ def _number(key: str, value: Any) -> str:
     for suffix, (step, units) in _UNITS.items():
         if key.endswith(suffix):
             return scaled(value, step, units)
-    number = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+    if key.endswith("_percent"):
+        number = f"{math.floor(value * 10_000) / 10_000:.4f}"  # 99.9996 % is not all
+        number = number.removesuffix("0").removesuffix("0")
+    else:
+        number = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
     return number + next((unit for suffix, unit in _SUFFIXES.items() if key.endswith(suffix)), "")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from rubin.errors import UsageError
 from rubin.model import addresses
 from rubin.model.batch import FlowBatch
-from rubin.model.exchanges import expanded
+from rubin.model.exchanges import added, expanded
 from rubin.model.tables import Tables
 from rubin.query.explaining.held import Held
 from rubin.query.explaining.parties import Mask, Pair, Party, nearest
@@ -37,6 +37,7 @@ def by_uuid(held: Held, text: str) -> Meant:
             flows = expanded(FlowBatch({name: view[name][said] for name in _ID}, view.tables))
             codes = np.unique(flows["message"][digits.mask(flows)])
             mine[said] = np.isin(view["message"][said], codes)
+            mine &= ~added(view)  # of both flows of an exchange, as a follower's ring has them, the second is the row
         rows = np.flatnonzero(mine)
         count += len(rows)
         found = _row(view, int(rows[0])) if len(rows) else found

@@ -23,11 +23,11 @@ _ON, _OFF = ("1", "true", ""), ("0", "false")
 _FILTERS = tuple(flag.name for flag in filter_flags() if flag.name != NOT)
 
 
-def selection(query: str, now_ns: int) -> Selection:
-    """What a query asks for, as the flags of the same names do. Raises UsageError."""
+def selection(query: str, now_ns: int, also: tuple[str, ...] = ()) -> Selection:
+    """What a query asks for, as the flags of the same names do; `also` names may stand in it. Raises UsageError."""
     rest = rest_of(query)
     for name in rest:
-        if name not in _KNOWN and not name.startswith("v."):
+        if name not in (*_KNOWN, *also) and not name.startswith("v."):
             near = get_close_matches(name.removeprefix(f"{NOT}."), [*_FILTERS, *_KNOWN], 1)
             known = "one of the filters of rubin observe, or " + ", ".join(_KNOWN)
             raise UsageError(f"'{name[:80]}' is no filter", near[0] if near else known)

@@ -48,7 +48,8 @@ _VERDICTS = (
 
 def meta(state: FeedState, node: str) -> Answer:
     """As the browser asks for it first."""
-    kind = "rubin" if state.is_ours else "hubble" if state.server_version else ""
+    server = "rubin" if state.is_ours else "hubble" if state.server_version else ""
+    kind = "file" if state.is_file else server
     names = ("name", "title", "align", "width", "default", "filter")
     return {
         "version": __version__,

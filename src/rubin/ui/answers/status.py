@@ -29,7 +29,7 @@ def feed_status(feed: Feed) -> Answer:
     """Of the flows that are held here."""
     state, ring = feed.state, feed.ring
     return {
-        "phase": state.phase,
+        "phase": "file" if state.is_file else state.phase,
         "target": state.target,
         "since_ms": state.since_s * 1e3,
         "sentence": state.sentence,
@@ -61,7 +61,7 @@ def features(own: Mapping[str, Any]) -> list[Answer]:
 
 async def _asked(desk: Desk) -> tuple[Answer, Answer]:
     """The server's status by name, and our own agent's; {} each where it does not answer."""
-    if desk.feed.state.phase != "following":
+    if desk.feed.state.is_file or desk.feed.state.phase != "following":
         return {}, {}
 
     async def question(client: Client) -> tuple[Answer, Answer]:

@@ -7,6 +7,7 @@ from rubin.query.folded import Shown, shown
 from rubin.query.picture import Picture
 from rubin.query.places import Place, sound
 from rubin.ui.frames import Body, Table, Texts, Type, texts_used
+from rubin.ui.views.album import album_of
 from rubin.ui.views.view import Lens
 from rubin.words.terms import canonical, query_of
 
@@ -27,13 +28,20 @@ class Map:
         self._lens = lens
         time = lens.asked.time
         self._picture = Picture(lens.asked.scope, time.window_ns if time.is_live else None)
+        self._past: Shown | None = None  # of a time that does not move on: made once
         self._queries: dict[Place, str] = {}
         self._now_ns = 0
 
     def prepare(self) -> None:
         """The flows that are held."""
-        for batch in self._lens.held():
-            self._picture.take(batch)
+        album = album_of(self._lens)
+        if album is not None:
+            self._picture = album
+        else:
+            for batch in self._lens.held():
+                self._picture.take(batch)
+        if not self._lens.asked.time.is_live:
+            self._past = self._shown()
 
     def tick(self) -> Body | None:
         """The map as of now; None where its time does not move."""
@@ -56,10 +64,8 @@ class Map:
 
     def snapshot(self) -> Body:
         """The same: each frame has all there is."""
-        feed, time = self._lens.feed, self._lens.asked.time
-        now_ns = feed.now_ns() if time.is_live else time.until_ns
-        since_ns = feed.oldest_ns() if time.is_live else max(time.since_ns, feed.oldest_ns())
-        of, texts = shown(self._picture, now_ns, since_ns), self._lens.dictionary.texts()
+        time, of, texts = self._lens.asked.time, self._past or self._shown(), self._lens.dictionary.texts()
+        now_ns = self._lens.feed.now_ns() if time.is_live else time.until_ns
         nodes, node_texts = self._nodes(of, texts)
         edges, edge_texts = _edges(of, texts)
         head = {
@@ -69,6 +75,12 @@ class Map:
         }
         used = texts_used((*node_texts, *edge_texts))
         return Body(Type.MAP, now_ns / 1e6, texts, head, {"nodes": nodes, "edges": edges}, True, used)
+
+    def _shown(self) -> Shown:
+        feed, time = self._lens.feed, self._lens.asked.time
+        now_ns = feed.now_ns() if time.is_live else time.until_ns
+        since_ns = feed.oldest_ns() if time.is_live else max(time.since_ns, feed.oldest_ns())
+        return shown(self._picture, now_ns, since_ns)
 
     def _nodes(self, of: Shown, texts: Texts) -> tuple[Table, list[np.ndarray]]:
         names, groups, queries = (
