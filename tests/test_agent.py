@@ -56,6 +56,7 @@ def test_completeness_is_the_part_of_the_events_that_became_flows():
     assert _completeness(0, live(0)) == 100
     assert _completeness(75, live(25)) == 75
     assert np.isclose(_completeness(2, live(1)), 66.6667)
+    assert _completeness(10**12, live(1)) == 99.9999, "what is not all is never said to be"
 
 
 @pytest.mark.parametrize(

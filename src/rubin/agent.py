@@ -65,6 +65,9 @@ class AgentSettings:
     tls_cert_file: str = ""
     tls_key_file: str = ""
     tls_client_ca_files: tuple[str, ...] = ()
+    tls_crl_file: str = ""
+    disable_server_tls: bool = False
+    """TCP without TLS on every address, also beyond this machine."""
     metrics_address: str = ":9965"
     """host:port of /metrics, without a host on all addresses, as Hubble; "" for none."""
     metrics: str = sink.DEFAULT
@@ -164,8 +167,8 @@ class AgentSettings:
 
     def of_listen(self) -> ListenSettings:
         """The part of `api.server`."""
-        certificates = (self.tls_cert_file, self.tls_key_file, self.tls_client_ca_files)
-        return ListenSettings(self.listen, self.listen_address, *certificates)
+        certificates = (self.tls_cert_file, self.tls_key_file, self.tls_client_ca_files, self.tls_crl_file)
+        return ListenSettings(self.listen, self.listen_address, *certificates, self.disable_server_tls)
 
 
 def run(settings: AgentSettings) -> int:
@@ -255,6 +258,7 @@ class Agent:
             "exports": self.exports.account(),
             "names": dict(self.names.status()),
             "metrics": list(self.metrics.configuration.notes),
+            **({"tls": tls} if (tls := self.server.tls_status()) else {}),
             "memory_bytes": _resident_bytes(),
         }
 
@@ -329,7 +333,7 @@ def _kernel(live: LiveStatus) -> dict[str, Any]:
 
 def _completeness(flows: int, live: LiveStatus) -> float:
     lost = sum(loss.records for loss in live.losses.values())
-    return round(100 * flows / (flows + lost), 4) if flows + lost else 100.0
+    return 1_000_000 * flows // (flows + lost) / 10_000 if flows + lost else 100.0  # never rounded up to all
 
 
 def _resident_bytes() -> int:

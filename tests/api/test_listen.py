@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from rubin.api.framing import NotGRPC
-from rubin.api.listen import ListenSettings, host_and_port, tcp_socket, unix_socket
+from rubin.api.listen import ListenSettings, host_and_port, tcp_socket, tls_of, unix_socket
 from rubin.api.peer import peer_service, reachable, server_name
 from rubin.api.server import Server, ServerThread
 from rubin.api.target import ClientSettings, target_of
@@ -99,6 +99,32 @@ def test_without_tls_tcp_stays_on_this_machine(address: str):
     tcp_socket(address, tls=True).close()
 
 
+def test_without_tls_tcp_goes_beyond_it_where_tls_is_disabled_by_name(caplog: pytest.LogCaptureFixture):
+    tcp_socket("127.0.0.1:0", tls=False, disable_server_tls=True).close()
+    assert not caplog.records  # nothing has changed for this machine alone
+    tcp_socket("0.0.0.0:0", tls=False, disable_server_tls=True).close()
+    (told,) = (record.getMessage() for record in caplog.records)
+    assert told.startswith("tls=disabled address=0.0.0.0:0")
+    assert "whoever reaches it reads all that it serves" in told
+
+
+def test_with_tls_disabled_by_name_whoever_reaches_the_server_is_answered(tmp_path: Path):
+    with serving(Ring(10), tmp_path, listen_address="0.0.0.0:0", disable_server_tls=True, **MUTUAL) as server:
+        assert ask(f"127.0.0.1:{server.address.rpartition(':')[2]}", _capacity) == 10
+        assert server.tls_status() == {}
+    with serving(Ring(10), tmp_path, **MUTUAL) as server:
+        with pytest.raises(RubinError):
+            ask(f"tls://localhost:{server.address.rpartition(':')[2]}", _capacity, **CA)
+        assert server.tls_status() == {"files": "in use", "refused": {"the client has no certificate": 1}}
+
+
+def test_where_tls_is_disabled_certificates_are_not_used_and_it_is_said(caplog: pytest.LogCaptureFixture):
+    assert tls_of(ListenSettings(**MUTUAL, disable_server_tls=True)) is None
+    assert "certificates are named, and not used" in caplog.text
+    assert tls_of(ListenSettings(**MUTUAL)) is not None
+    assert tls_of(ListenSettings()) is None
+
+
 @pytest.mark.parametrize("address", ["", "localhost", "4244", "::1:4244", "localhost:http", "localhost:70000"])
 def test_what_is_no_address_is_refused(address: str):
     with pytest.raises(UsageError):
@@ -116,10 +142,10 @@ def test_mutual_tls_lets_in_whom_the_ca_signed(tmp_path: Path):
             peer = next(foreign.Notify())
             assert peer.tls.server_name == "node-1.default.hubble-grpc.cilium.io"
         for settings, says in (
-            (CA, "want a client certificate"),
-            (STRANGER, "want a client certificate"),
-            ({}, "is not trusted"),
-            ({**CLIENT, "tls_server_name": "example.com"}, "is not trusted"),
+            (CA, "wants a client certificate"),
+            (STRANGER, "does not trust the authority of our certificate"),
+            ({}, "is of an authority that is not trusted"),
+            ({**CLIENT, "tls_server_name": "example.com"}, "does not carry the name example.com"),
         ):
             with pytest.raises(RubinError, match=says):
                 ask(target, _capacity, **settings)
@@ -160,8 +186,8 @@ def test_a_foreign_server_that_wants_another_certificate(settings: dict[str, Any
     ("alert", "says"),
     [
         ("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required", "wants a client certificate"),
-        ("[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca", "does not accept the client certificate"),
-        ("[SSL: SSLV3_ALERT_BAD_CERTIFICATE] bad certificate", "does not accept the client certificate"),
+        ("[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca", "does not trust the authority of our"),
+        ("[SSL: SSLV3_ALERT_BAD_CERTIFICATE] bad certificate", "does not accept our certificate"),
         ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "does not speak TLS"),
         ("[SSL: NO_PROTOCOLS_AVAILABLE] no protocols available", "TLS with tls://a:1 failed"),
     ],
@@ -190,8 +216,10 @@ def test_older_tls_is_refused(tmp_path: Path):
     [
         ({"tls_cert_file": "a"}, "certificate and private key are both required"),
         ({"tls_client_ca_files": ("a",)}, "certificate and private key are both required"),
-        ({"tls_cert_file": "/nowhere", "tls_key_file": "/nowhere"}, "cannot use the certificates"),
-        ({**TLS, "tls_key_file": str(CERTIFICATES / "other.key")}, "cannot use the certificates"),
+        ({"tls_crl_file": "a"}, "certificate and private key are both required"),
+        ({**TLS, "tls_crl_file": "a"}, "revoked certificates are named, and no client needs any certificate"),
+        ({"tls_cert_file": "/nowhere", "tls_key_file": "/nowhere"}, "TLS files: /nowhere: No such file or directory"),
+        ({**TLS, "tls_key_file": str(CERTIFICATES / "other.key")}, "other.key does not belong to the certificate"),
     ],
 )
 def test_tls_settings_that_cannot_be(tmp_path: Path, settings: dict[str, Any], says: str):

@@ -37,6 +37,7 @@ SETTINGS = [
     ),
     ("--hubble-event-buffer-capacity 63 --hubble-tls-key-file k", {}, {"ring_capacity": 63, "tls_key_file": "k"}),
     ("--enable-hubble --enable-hubble-open-metrics --hubble-disable-tls=false", {}, {}),
+    ("--hubble-disable-tls --tls-crl-file crl", {}, {"disable_server_tls": True, "tls_crl_file": "crl"}),
     (
         "--hubble-metrics-server-enable-tls --hubble-metrics-server-tls-cert-file c",
         {},

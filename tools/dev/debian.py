@@ -42,7 +42,7 @@ PACKAGES: dict[str, dict[str, str]] = {
         "openssl": "openssl",
         "wrk": "wrk",
     },
-    "deploy": {"kubernetes-client": "kubectl", "systemd": "systemd-analyze"},
+    "deploy": {"kubernetes-client": "kubectl", "openssl": "openssl", "systemd": "systemd-analyze"},
     "containers": {
         "containerd": "containerd",
         "runc": "runc",

@@ -4,7 +4,7 @@ Relies on grpclib 0.4.9 (pinned):
   server.Stream: `_stream` (protocol.Stream) and `_send_message_done`; server.Server: `_protocol_factory`, `_handlers`;
   server.Handler: `_tasks`;
   client.Channel: `_protocol_factory`, `_config`, `_h2_config`, `__connect__`;
-  protocol.Stream: `id`, `connection`, `window_updated`, `_transport`, `_h2_connection`, `closable`;
+  protocol.Stream: `id`, `connection`, `wrapper`, `window_updated`, `_transport`, `_h2_connection`, `closable`;
   protocol.Connection: `write_ready`, `_connection`, `_transport`, `flush`;
   protocol.H2Protocol: `connection_made`, `data_received`, `connection_lost`, `connection`.
 and on h2 4.x: H2Connection.streams, `outbound_flow_control_window` of a connection and of a stream,
@@ -27,6 +27,7 @@ from h2.settings import SettingCodes
 _TURN_BYTES = 1 << 18  # what one stream sends before the connection's others may; some 400 full flows
 _CLIENT_FRAME_BYTES = 1 << 18
 _CLIENT_WINDOW_BYTES = 1 << 23
+_MOST_WINDOW_BYTES = (1 << 31) - 1  # RFC 9113, 6.9.1
 _FAREWELL_S = 0.2
 _DATA = 0
 
@@ -50,6 +51,11 @@ async def send_framed(stream: server.Stream[Any, Any], messages: bytes) -> None:
             await _connection_window(sender)
             rest = rest[_write(sender, rest) :]
     stream._send_message_done = True
+
+
+def has_left(stream: server.Stream[Any, Any]) -> bool:
+    """Whether the client has given the request up, or its connection is lost: nobody is there to be told."""
+    return bool(stream._stream.wrapper and stream._stream.wrapper.cancelled)
 
 
 async def _own_window(sender: protocol.Stream) -> None:
@@ -199,9 +205,11 @@ class Channel(client.Channel):
 
 
 def channel_configuration(server_name: str | None, window_bytes: int = _CLIENT_WINDOW_BYTES) -> Configuration:
-    """How much may be on its way to us; `server_name` is what the certificate must say, if not the host."""
+    """How much may be on its way to us for each request, so that one that is not read holds up no other; `server_name`
+    is what the certificate must say, if not the host.
+    """
     return Configuration(
-        http2_connection_window_size=window_bytes,
+        http2_connection_window_size=_MOST_WINDOW_BYTES,
         http2_stream_window_size=window_bytes,
         ssl_target_name_override=server_name,
     )
@@ -215,5 +223,6 @@ __all__ = [
     "Server",
     "StreamClosedError",
     "channel_configuration",
+    "has_left",
     "send_framed",
 ]

@@ -2,15 +2,19 @@
 
 import errno
 import ipaddress
+import logging
 import os
 import socket
-import ssl
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from rubin.errors import RubinError, UsageError
+from rubin.trust.contexts import Reloading, of_server, server_context
+from rubin.trust.files import TlsFiles
+from rubin.trust.refusals import Refusals
 
+_LOG = logging.getLogger(__name__)
 _BACKLOG = 128
 _SOCKET_PATH_BYTES = 107  # sockaddr_un has 108, with the zero behind
 
@@ -27,6 +31,10 @@ class ListenSettings:
     tls_key_file: str = ""
     tls_client_ca_files: tuple[str, ...] = ()
     """Clients must show a certificate that one of these signed."""
+    tls_crl_file: str = ""
+    """Lists of revoked certificates, one of each client authority."""
+    disable_server_tls: bool = False
+    """TCP without TLS on every address, also beyond this machine: whoever reaches it sees every flow."""
 
 
 def unix_socket(path: str) -> socket.socket:
@@ -65,8 +73,8 @@ def _refuse_living(path: str) -> None:
     raise RubinError(f"another server listens on {path}", "stop it first, or another path for the socket")
 
 
-def tcp_socket(address: str, tls: bool) -> socket.socket:
-    """A listening socket at `host:port`. Without TLS only loopback addresses are allowed."""
+def tcp_socket(address: str, tls: bool, disable_server_tls: bool = False) -> socket.socket:
+    """A listening socket at `host:port`. Without TLS only loopback addresses are allowed, unless it is disabled."""
     host, port = host_and_port(address)
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -79,13 +87,22 @@ def tcp_socket(address: str, tls: bool) -> socket.socket:
     found.sort(key=lambda one: one[0] != preferred)
     family, _, _, _, where = found[0]
     if not tls and not ipaddress.ip_address(where[0]).is_loopback:
-        raise RubinError(
-            f"listening on {address} without TLS would show every flow to the network",
-            "set tls_cert_file and tls_key_file, or listen on localhost",
-        )
+        _need_disabled(address, disable_server_tls)
     if not host and not _has_ipv6():
         family, where = socket.AF_INET, ("0.0.0.0", port)
     return _bound(address, family, where)
+
+
+def _need_disabled(address: str, disable_server_tls: bool) -> None:
+    """Raises RubinError where TLS beyond this machine is not disabled by name."""
+    if not disable_server_tls:
+        raise RubinError(
+            f"listening on {address} without TLS would show every flow to the network",
+            "tls_cert_file and tls_key_file (`rubin certs` makes them), localhost, or disable_server_tls",
+        )
+    _LOG.warning(
+        "tls=disabled address=%s: whoever reaches it reads all that it serves; who is on the way, too", address
+    )
 
 
 def _has_ipv6() -> bool:
@@ -123,40 +140,24 @@ def host_and_port(address: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-class Certificates:
-    """The server's TLS, 1.3 and up, with certificates that are read again when their files change."""
+class Certificates(Reloading):
+    """The server's TLS, 1.3 and up."""
 
     def __init__(self, settings: ListenSettings) -> None:
-        if not settings.tls_cert_file or not settings.tls_key_file:
-            raise UsageError("certificate and private key are both required", "tls_cert_file and tls_key_file")
-        self._settings = settings
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_3
-        self.context.set_alpn_protocols(["h2"])
-        if settings.tls_client_ca_files:
-            self.context.verify_mode = ssl.CERT_REQUIRED
-        self._stamps: tuple[int, ...] = ()
-        self.refresh()
+        pair = (settings.tls_cert_file, settings.tls_key_file)
+        files = of_server(TlsFiles(*pair, settings.tls_client_ca_files, settings.tls_crl_file))
+        refusals = Refusals()
+        self._refused = refusals.counts
+        super().__init__(lambda: server_context(files, refusals), files)
 
-    def refresh(self) -> None:
-        """Read what changed; new connections get it. A client CA that is taken away stays until a restart."""
-        files = (self._settings.tls_cert_file, self._settings.tls_key_file, *self._settings.tls_client_ca_files)
-        try:
-            stamps = tuple(os.stat(file).st_mtime_ns for file in files)
-            if stamps == self._stamps:
-                return
-            self.context.load_cert_chain(files[0], files[1])
-            for file in files[2:]:
-                self.context.load_verify_locations(file)
-            self._stamps = stamps
-        except (OSError, ssl.SSLError) as error:
-            named = ", ".join(files)
-            raise RubinError(
-                f"cannot use the certificates {named}: {error}", "PEM files that belong together"
-            ) from error
+    def status(self) -> dict[str, object]:
+        """Whether the files are in use as they are, and how many clients were refused, by reason."""
+        return {"files": self.trouble or "in use", "refused": dict(self._refused)}
 
 
 def tls_of(settings: ListenSettings) -> Certificates | None:
-    """None where TLS is not configured."""
-    named = settings.tls_cert_file or settings.tls_key_file or settings.tls_client_ca_files
-    return Certificates(settings) if named else None
+    """None where TLS is not configured, or disabled. Raises RubinError."""
+    named = settings.tls_cert_file or settings.tls_key_file or settings.tls_client_ca_files or settings.tls_crl_file
+    if named and settings.disable_server_tls:
+        _LOG.warning("tls=disabled: certificates are named, and not used")
+    return Certificates(settings) if named and not settings.disable_server_tls else None

@@ -16,7 +16,6 @@ from rubin.api.listen import ListenSettings, tcp_socket, tls_of, unix_socket
 from rubin.api.service import Service
 from rubin.errors import RubinError
 
-_LOG = logging.getLogger(__name__)
 logging.getLogger("grpclib").setLevel(logging.WARNING)  # it tells of every client that hangs up
 _TICK_S = 1.0
 
@@ -39,12 +38,17 @@ class Listening:
         """Whether TCP is encrypted."""
         return self._tls is not None
 
+    def tls_status(self) -> dict[str, object]:
+        """As `Certificates.status`; {} where TCP is not encrypted."""
+        return self._tls.status() if self._tls is not None else {}
+
     def open(self) -> None:
         """Take the addresses. Raises RubinError where it cannot; then nothing is taken."""
         self._tls = tls_of(self._settings)
         try:
             if self._settings.listen_address:
-                self._listeners.append(tcp_socket(self._settings.listen_address, self._tls is not None))
+                plain = self._settings.disable_server_tls
+                self._listeners.append(tcp_socket(self._settings.listen_address, self._tls is not None, plain))
                 host, port = self._listeners[0].getsockname()[:2]
                 self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             if self._settings.socket_path:
@@ -86,8 +90,5 @@ class Listening:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
-            try:
-                if self._tls is not None:
-                    self._tls.refresh()
-            except RubinError as error:
-                _LOG.warning("tls=stale reason=%r", error.sentence)
+            if self._tls is not None:
+                self._tls.refresh()  # new connections do so, too; what is wrong is told before one comes

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from grpclib.server import Stream
 
 from rubin.api.service import Service, streaming
+from rubin.trust.names import server_name_of_node
 from rubin.wire.pb.peer_pb2 import PEER_ADDED, TLS, ChangeNotification, NotifyRequest
 
 
@@ -26,7 +27,7 @@ def peer_service(node_name: str, address: str, tls: bool) -> Service:
 def server_name(node_name: str) -> str:
     """What a relay expects in the node's certificate: Hubble's name, with the cluster `default` if none is said."""
     cluster, _, node = node_name.rpartition("/")
-    return f"{node.replace('.', '-')}.{(cluster or 'default').replace('.', '-')}.hubble-grpc.cilium.io"
+    return server_name_of_node(node, cluster or "default")
 
 
 def reachable(address: str) -> str:

@@ -44,6 +44,10 @@ class Server:
         """Where TCP listens."""
         return self._listening.address
 
+    def tls_status(self) -> Mapping[str, Any]:
+        """As `Certificates.status`; {} where TCP is not encrypted."""
+        return self._listening.tls_status()
+
     async def start(self) -> None:
         """Listen and answer."""
         self._listening.open()

@@ -5,7 +5,9 @@ import ssl
 from dataclasses import dataclass
 
 from rubin.api.listen import host_and_port
-from rubin.errors import RubinError, UsageError
+from rubin.errors import UsageError
+from rubin.trust.contexts import Reloading
+from rubin.trust.files import TlsFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class ClientSettings:
     tls_ca_cert_files: tuple[str, ...] = ()
     tls_client_cert_file: str = ""
     tls_client_key_file: str = ""
+    tls_crl_file: str = ""
+    """Lists of revoked certificates, one of each authority of servers."""
     tls_server_name: str = ""
     basic_auth_username: str = ""
     basic_auth_password: str = ""
@@ -57,33 +61,48 @@ def target_of(settings: ClientSettings) -> Target:
 
 def tls_context(settings: ClientSettings, target: Target) -> ssl.SSLContext | None:
     """How to encrypt; None where it is not wanted. Raises UsageError for settings that do not fit together."""
-    certificate, key = settings.tls_client_cert_file, settings.tls_client_key_file
-    if bool(certificate) != bool(key):
+    if target.tls:
+        return _context(settings)
+    _need_pair(settings)
+    if (
+        settings.tls_client_cert_file
+        or settings.tls_ca_cert_files
+        or settings.tls_crl_file
+        or settings.basic_auth_username
+    ):
+        raise UsageError("transport layer security required", "--tls, or tls:// before the server")
+    return None
+
+
+def reloading_context(settings: ClientSettings) -> Reloading:
+    """For who connects again and again: its `context` is as the files are at that moment. Raises RubinError."""
+    return Reloading(lambda: _context(settings), _files(settings))
+
+
+def _context(settings: ClientSettings) -> ssl.SSLContext:
+    files = _files(settings)
+    # The authorities that are named, and not the system's.
+    named = settings.tls_ca_cert_files
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if named else ssl.create_default_context()
+    context.set_alpn_protocols(["h2"])
+    files.load(context)
+    if settings.tls_allow_insecure:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _files(settings: ClientSettings) -> TlsFiles:
+    _need_pair(settings)
+    pair = (settings.tls_client_cert_file, settings.tls_client_key_file)
+    return TlsFiles(*pair, settings.tls_ca_cert_files, settings.tls_crl_file)
+
+
+def _need_pair(settings: ClientSettings) -> None:
+    if bool(settings.tls_client_cert_file) != bool(settings.tls_client_key_file):
         raise UsageError(
             "certificate and private key are both required for client authentication",
             "--tls-client-cert-file and --tls-client-key-file",
         )
-    if not target.tls:
-        if certificate or settings.tls_ca_cert_files or settings.basic_auth_username:
-            raise UsageError("transport layer security required", "--tls, or tls:// before the server")
-        return None
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["h2"])
-    try:
-        if settings.tls_ca_cert_files:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # these and not the system's
-            context.set_alpn_protocols(["h2"])
-            for file in settings.tls_ca_cert_files:
-                context.load_verify_locations(file)
-        if certificate:
-            context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise RubinError(
-            f"cannot use the TLS files: {error}", "PEM files that are readable and belong together"
-        ) from error
-    if settings.tls_allow_insecure:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
 
 
 def authorization(settings: ClientSettings) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
@@ -9,6 +10,7 @@ from grpclib.exceptions import GRPCError, StreamTerminatedError
 from rubin.api.framing import NotGRPC, ProtocolError
 from rubin.api.target import ClientSettings, Target
 from rubin.errors import RubinError, UsageError
+from rubin.trust import refusals
 
 TROUBLES = (OSError, GRPCError, StreamTerminatedError, NotGRPC, ProtocolError, TimeoutError)
 
@@ -25,8 +27,7 @@ def explained(error: BaseException, target: Target, settings: ClientSettings) ->
         case NotGRPC():
             return _no_grpc(error, target)
         case ssl.SSLCertVerificationError():
-            reason = f"the certificate of {target.text} is not trusted: {error.verify_message}"
-            return RubinError(reason, "--tls-ca-cert-files names its CA, --tls-server-name the name it carries")
+            return _untrusted(error, target, settings)
         case ssl.SSLError():
             return _tls(error, target)
         case StreamTerminatedError() | ProtocolError():
@@ -34,6 +35,23 @@ def explained(error: BaseException, target: Target, settings: ClientSettings) ->
         case TimeoutError():
             return RubinError(f"{target.text} does not answer within {settings.timeout_s:g} s", _ANOTHER)
     return _unreachable(error, target)
+
+
+def _untrusted(error: ssl.SSLCertVerificationError, target: Target, settings: ClientSettings) -> RubinError:
+    """The server's certificate does not do."""
+    sentence, code = f"the certificate of {target.text} {refusals.fault(error)}", error.verify_code
+    if code in refusals.NAMES:
+        return RubinError(
+            f"{sentence} {settings.tls_server_name or target.host}", "--tls-server-name with one it carries"
+        )
+    if code in (refusals.EXPIRED, refusals.NOT_YET):
+        here = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+        return RubinError(f"{sentence}; here it is {here}", "a new one (`rubin certs renew`), or set the clock")
+    if code == refusals.REVOKED:
+        return RubinError(sentence, "a new one for the server: `rubin certs issue`")
+    if code in refusals.LISTS:
+        return RubinError(sentence, "--tls-crl-file with the authority's newest list")
+    return RubinError(sentence, "--tls-ca-cert-files names the authority")
 
 
 def _unreachable(error: BaseException, target: Target) -> RubinError:
@@ -67,12 +85,27 @@ def _no_grpc(error: NotGRPC, target: Target) -> RubinError:
     return RubinError(f"{target.text} does not speak gRPC", "another --server")
 
 
+# What a server's alert says of our certificate.
+_ALERTS = {
+    "certificate expired": "says that our certificate has expired",
+    "certificate revoked": "says that our certificate was revoked",
+    "unknown ca": "does not trust the authority of our certificate",
+    "unsupported certificate": "says that our certificate was made for another purpose",
+}
+
+
 def _tls(error: ssl.SSLError, target: Target) -> RubinError:
     reason = (getattr(error, "reason", None) or str(error)).replace("_", " ").lower()
     if "certificate required" in reason or "handshake failure" in reason:
         return RubinError(f"{target.text} wants a client certificate", _CREDENTIALS)
-    if ("alert" in reason and "certificate" in reason) or "unknown ca" in reason:
-        return RubinError(f"{target.text} does not accept the client certificate: {reason}", _CREDENTIALS)
+    said = next((words for alert, words in _ALERTS.items() if alert in reason), "")
+    if said:
+        return RubinError(f"{target.text} {said}", "another certificate; the server's log says more")
+    if "alert" in reason and "certificate" in reason:
+        alert = reason.partition(" alert ")[2] or reason
+        return RubinError(
+            f"{target.text} does not accept our certificate: {alert}", "the server's log says why; is it valid yet?"
+        )
     if "wrong version" in reason or "record layer" in reason or "eof" in reason:
         return RubinError(f"{target.text} does not speak TLS", "leave out --tls and tls://")
     return RubinError(f"TLS with {target.text} failed: {reason}", "check --tls-ca-cert-files and --tls-server-name")

@@ -26,6 +26,13 @@ _FLAGS = (
     Flag("tls-cert-file", "Certificate of the API over TCP, PEM.", group=_SERVE, metavar="FILE"),
     Flag("tls-key-file", "Its private key, PEM.", group=_SERVE, metavar="FILE"),
     Flag("tls-client-ca-files", "Authorities that must have signed a client's certificate.", "list", group=_SERVE),
+    Flag("tls-crl-file", "Lists of revoked certificates (CRL), one of each authority.", group=_SERVE, metavar="FILE"),
+    Flag(
+        "disable-server-tls",
+        "TCP without TLS on every address: whoever reaches it sees every flow.",
+        "yes",
+        group=_SERVE,
+    ),
     Flag("metrics-address", "host:port of /metrics; '' for none.", group=_SERVE, metavar="ADDRESS"),
     Flag(
         "metrics",
@@ -145,6 +152,7 @@ _HUBBLES = {
     "hubble-socket-path": "listen",
     "hubble-metrics-server": "metrics-address",
     "hubble-event-buffer-capacity": "ring-capacity",
+    "hubble-disable-tls": "disable-server-tls",
     **{f"hubble-{name}": name for name in ("listen-address", "metrics", "dynamic-metrics-config-path")},
     **{f"hubble-tls-{what}": f"tls-{what}" for what in _TLS},
     **{f"hubble-metrics-server-tls-{what}": f"metrics-server-tls-{what}" for what in _TLS},
@@ -156,7 +164,6 @@ _ANSWERED = {
     "enable-hubble": "The agent is what this turns on.",
     "enable-hubble-open-metrics": "A scraper gets the format that it asks for.",
     "hubble-redact-enabled": "It always is; the others say what is left out.",
-    "hubble-disable-tls": "Without a certificate there is no TLS, and the address must be of this machine.",
     "hubble-metrics-server-enable-tls": "A certificate of /metrics turns it on.",
 }
 
@@ -176,8 +183,9 @@ def command() -> Command:
 def run(arguments: Arguments) -> int:
     """Run until SIGTERM or SIGINT. Raises UsageError for settings, RubinError where it cannot begin."""
     from rubin import agent
+    from rubin.cli.logs import log
 
-    _log(arguments["debug"])
+    log(arguments["debug"])
     return agent.run(settings(arguments, os.environ))
 
 
@@ -232,19 +240,3 @@ def _of_hubble() -> Iterator[Flag]:
         yield Flag(name, flag.help, flag.kind, metavar=flag.metavar, group=flag.group, is_hidden=True)
     for name, text in _ANSWERED.items():
         yield Flag(name, text, "yes", is_hidden=True)
-
-
-def _log(debug: bool) -> None:
-    """To standard error, `key=value`, with times in UTC; under systemd its journal has the time."""
-    import logging
-    import time
-
-    logging.Formatter.converter = time.gmtime
-    layout = (
-        "%(message)s"
-        if os.environ.get("JOURNAL_STREAM")
-        else "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s"
-    )
-    level = logging.DEBUG if debug else logging.INFO
-    logging.basicConfig(level=level, format=layout, datefmt="%Y-%m-%dT%H:%M:%S")
-    logging.getLogger("hpack").setLevel(logging.WARNING)

@@ -46,6 +46,7 @@ def client_settings(arguments: Arguments, local_socket: str = LOCAL_SOCKET) -> C
         tls_ca_cert_files=arguments["tls-ca-cert-files"],
         tls_client_cert_file=arguments["tls-client-cert-file"],
         tls_client_key_file=arguments["tls-client-key-file"],
+        tls_crl_file=arguments["tls-crl-file"],
         tls_server_name=arguments["tls-server-name"],
         basic_auth_username=arguments["basic-auth-username"],
         basic_auth_password=arguments["basic-auth-password"],

@@ -39,6 +39,7 @@ SERVER = (
     _server("tls-ca-cert-files", "Certificate authorities to trust instead of the system's, PEM.", "list", ()),
     _server("tls-client-cert-file", "Our certificate for the server, PEM.", default=""),
     _server("tls-client-key-file", "Its private key, PEM.", default=""),
+    _server("tls-crl-file", "Lists of revoked certificates (CRL), one of each authority, PEM.", default=""),
     _server("tls-server-name", "The name that the server's certificate must have.", default=""),
     _server("basic-auth-username", "User name, where the server wants one.", default=""),
     _server("basic-auth-password", "Password, where the server wants one.", default=""),
