@@ -9,7 +9,7 @@ import time
 
 from bench.figures import Figures
 
-GROUPS = ("kernel", "line", "api", "cli", "identity", "l7", "ui")
+GROUPS = ("kernel", "line", "api", "cli", "identity", "l7", "ui", "relay")
 
 
 def main() -> int:

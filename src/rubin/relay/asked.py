@@ -10,6 +10,7 @@ import numpy as np
 
 from rubin.api.client import Client
 from rubin.api.promises import Lateness
+from rubin.api.selection import time_ns
 from rubin.api.told import Promise, Told, Wishes
 from rubin.model.batch import FlowBatch
 from rubin.model.identical import U64, keys
@@ -31,6 +32,7 @@ class Asked:
         self.peer = peer
         self._request, self._merge, self._wake = request, merge, wake
         self._asked_ns = time.time_ns()
+        self._ran = False
         self._promised: Promise | None = None
         self._since_promise: deque[FlowBatch] = deque()
         self._newest_ns = 0
@@ -47,11 +49,13 @@ class Asked:
     async def run(self, wishes: Wishes) -> None:
         """Raises RubinError where the node fails."""
         request, known = self._request, self._known()
-        if self._promised is not None and request.follow:
+        if self._ran and request.follow and (self._promised or not request.number):
             request = GetFlowsRequest()
             request.CopyFrom(self._request)
             request.number, request.first = 0, False
-            request.since.FromNanoseconds(max(0, self._promised.from_ns))
+            since_ns = self._promised.from_ns if self._promised else time_ns(request.since) or self._asked_ns
+            request.since.FromNanoseconds(max(0, since_ns))
+        self._ran = True
         self._spoke_s = time.monotonic()
         try:
             async with aclosing(self._client.told(request, wishes, self._merge.tables)) as answers:

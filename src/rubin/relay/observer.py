@@ -35,6 +35,8 @@ class Observer:
     def __init__(self, pool: Pool, bounds: Bounds, node_name: str) -> None:
         self._pool, self._bounds, self._node_name = pool, bounds, node_name
         self._encoders = Encoders()
+        self.flows = 0
+        """How many were sent."""
         self.late: dict[str, int] = {}
         """How many flows of each node came late."""
 
@@ -62,6 +64,7 @@ class Observer:
                 if told.status is not None:
                     await send_framed(stream, framed(told.status))
                 if told.flows is not None:
+                    self.flows += len(told.flows)
                     await send_framed(stream, messages(encoder, told.flows))
 
     async def get_columns(self, stream: Stream[pb.GetFlowsRequest, ColumnFrame], request: pb.GetFlowsRequest) -> None:
@@ -73,6 +76,7 @@ class Observer:
                 if told.status is not None:
                     await stream.send_message(ColumnFrame(status=told.status))
                 if told.flows is not None:
+                    self.flows += len(told.flows)
                     await send_framed(stream, columns.message(told.flows, is_late=told.is_late))
 
     def _flows(self, request: pb.GetFlowsRequest) -> Flows:
@@ -218,7 +222,7 @@ async def _all(events: AsyncIterator[Events]) -> Sequence[Events]:
 async def _node(peer: Peer) -> pb.Node:
     """As GetNodes tells of it."""
     node = pb.Node(name=peer.name, address=peer.found.address, state=relay_pb2.NODE_UNAVAILABLE)
-    node.tls.enabled, node.tls.server_name = peer.found.tls, peer.found.server_name
+    node.tls.enabled, node.tls.server_name = peer.is_tls or peer.found.tls, peer.found.server_name
     if peer.client is None:
         return node
     try:

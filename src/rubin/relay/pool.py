@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from rubin.api.client import Client, Dialling
-from rubin.api.target import ClientSettings
+from rubin.api.target import ClientSettings, reloading_context
 from rubin.errors import RubinError
+from rubin.trust.contexts import Reloading
 
 _FIRST_WAIT_S, _LAST_WAIT_S = 1.0, 60.0
 _LOOK_S = 15.0
 _AT_ONCE = 32
+_LEAST_WINDOW_BYTES = 1 << 18
 
 
 class State(StrEnum):
@@ -52,6 +54,11 @@ class Peer:
     since_s: float = field(default_factory=time.time)
 
     @property
+    def is_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.client is not None and self.client.target.tls
+
+    @property
     def name(self) -> str:
         """As discovery calls it, else as it calls itself, else its address."""
         return self.found.name or self.node or self.found.address
@@ -63,11 +70,14 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
-    """How nodes are reached. `window_bytes` may be on their way on all connections together."""
+    """How nodes are reached. `window_bytes` may be on their way on all connections together. `disable_tls`: whatever
+    discovery says.
+    """
 
     client: ClientSettings = field(default_factory=ClientSettings)
     dialling: Dialling = field(default_factory=Dialling)
     window_bytes: int = 1 << 26
+    disable_tls: bool = False
 
 
 class Pool:
@@ -80,6 +90,7 @@ class Pool:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
         self._dialling = asyncio.Semaphore(_AT_ONCE)
+        self._tls: Reloading | None = None
 
     def changed(self) -> asyncio.Event:
         """What will be set when a peer comes, goes, or changes its state. Take it before looking."""
@@ -131,7 +142,8 @@ class Pool:
             raise RubinError(f"the address of {peer.name} is not known", "a peer service that knows it")
         async with self._dialling:
             self._enter(peer, State.CONNECTING)
-            client = Client(self._client_settings(peer.found), self._own_dialling())
+            settings = self._client_settings(peer.found)
+            client = Client(settings, self._own_dialling(settings))
             await client.__aenter__()
         try:
             await client.status()
@@ -156,16 +168,20 @@ class Pool:
         raise RubinError(f"{client.target.text} hung up", "its log says why")
 
     def _client_settings(self, found: Found) -> ClientSettings:
-        return replace(
-            self._settings.client,
-            server=found.address,
-            tls=found.tls,
-            tls_server_name=found.server_name or self._settings.client.tls_server_name,
-        )
+        settings, over_tcp = self._settings.client, not found.address.startswith("unix:")
+        tls = over_tcp and not self._settings.disable_tls and (found.tls or settings.tls)
+        if not tls:
+            settings = ClientSettings(timeout_s=settings.timeout_s, request_timeout_s=settings.request_timeout_s)
+        server_name = found.server_name or settings.tls_server_name
+        return replace(settings, server=found.address, tls=tls, tls_server_name=server_name)
 
-    def _own_dialling(self) -> Dialling:
-        share = max(1 << 18, self._settings.window_bytes // max(1, len(self.peers)))
-        return replace(self._settings.dialling, window_bytes=min(share, self._settings.dialling.window_bytes))
+    def _own_dialling(self, settings: ClientSettings) -> Dialling:
+        share = max(_LEAST_WINDOW_BYTES, self._settings.window_bytes // max(1, len(self.peers)))
+        dialling = self._settings.dialling
+        if settings.tls and self._tls is None:
+            self._tls = reloading_context(self._settings.client)
+        tls = self._tls.context if settings.tls and self._tls is not None else None
+        return replace(dialling, tls=tls, window_bytes=min(share, dialling.window_bytes))
 
     def _enter(self, peer: Peer, state: State) -> None:
         peer.state, peer.since_s = state, time.time()
