@@ -10,7 +10,8 @@ from rubin.words.times import SECOND_NS
 from rubin.words.wording import Options
 
 _NAMES_CHARACTERS = 50
-_NEWS = (relay_pb2.NODE_ERROR, relay_pb2.NODE_UNAVAILABLE)
+# Of no state of Hubble's are our relay's words about flows that came late.
+_NEWS = (relay_pb2.NODE_ERROR, relay_pb2.NODE_UNAVAILABLE, relay_pb2.UNKNOWN_NODE_STATE)
 
 
 class NodeStatus:
@@ -52,6 +53,8 @@ def _news(status: relay_pb2.NodeStatusEvent) -> str:
             return f"{nodes} removed from cluster: {names}"
         case relay_pb2.NODE_ERROR:
             return f"Error {json.dumps(status.message, ensure_ascii=False)} on {nodes}: {names}"
+        case relay_pb2.UNKNOWN_NODE_STATE if status.message:
+            return f"{clean(status.message)}: {names}"
     return f"unknown node status event: {_state(status)} {names}"
 
 
