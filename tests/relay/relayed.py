@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 from rubin.api.client import Client
@@ -27,10 +26,10 @@ T = TypeVar("T")
 class Node:
     """An agent's server over a ring, which a test fills."""
 
-    def __init__(self, name: str, address: str = "127.0.0.1:0", capacity: int = 100_000) -> None:
+    def __init__(self, name: str, address: str = "127.0.0.1:0", capacity: int = 100_000, **listen: Any) -> None:
         self.name, self.ring = name, Ring(capacity)
         status = {"node": name, "lost": {}}
-        self.server = Server(self.ring, ListenSettings("", address), name, lambda: status)
+        self.server = Server(self.ring, ListenSettings("", address, **listen), name, lambda: status)
         self._thread = ServerThread(self.server)
         self._thread.start()
         self.address = self.server.address
@@ -73,7 +72,7 @@ def relaying(bounds: Bounds | None = None, settings: PoolSettings | None = None,
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    where = ListenSettings("", "127.0.0.1:0", **listen)
+    where = ListenSettings("", **({"listen_address": "127.0.0.1:0"} | listen))
     relayed = Relayed(Relay(Settings(where, settings or PoolSettings(), bounds or Bounds(), "relay-1")), loop)
     relayed.run(relayed.relay.start())
     try:
@@ -100,14 +99,14 @@ def nodes(*names: str) -> Iterator[list[Node]]:
 class Follower:
     """A client on a thread of its own that keeps all that it is told."""
 
-    def __init__(self, address: str, **fields: Any) -> None:
+    def __init__(self, address: str | ClientSettings, **fields: Any) -> None:
         self.batches: list[FlowBatch] = []
         self.late: list[FlowBatch] = []
         self.statuses: list[GetFlowsResponse] = []
         self.seen_s: list[tuple[float, int]] = []
         self.error: BaseException | None = None
         self._request = GetFlowsRequest(**fields)
-        self._address = address
+        self._settings = ClientSettings(address) if isinstance(address, str) else address
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -149,7 +148,7 @@ class Follower:
 
     async def _read(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        async with Client(ClientSettings(self._address)) as client:
+        async with Client(self._settings) as client:
             async for told in client.told(self._request):
                 if told.status is not None:
                     self.statuses.append(told.status)
@@ -158,16 +157,11 @@ class Follower:
                     self.seen_s.append((time.time(), len(told.flows)))
 
 
-def ask(address: str, question: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+def ask(address: str | ClientSettings, question: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
     """What a client hears."""
 
     async def connected() -> T:
-        async with Client(ClientSettings(address)) as client:
+        async with Client(ClientSettings(address) if isinstance(address, str) else address) as client:
             return await question(client)
 
     return asyncio.run(connected())
-
-
-def certificates() -> Path:
-    """The test's own authority, server and client."""
-    return Path(__file__).parent.parent / "api" / "certificates"

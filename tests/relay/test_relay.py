@@ -308,3 +308,23 @@ def test_a_relay_without_nodes_answers_with_nothing() -> None:
         assert follower.flows() == 0
         with pytest.raises(RubinError):
             ask(relayed.relay.address, lambda client: client.trace("x"))
+
+
+def test_of_a_node_that_comes_later_only_what_is_new_is_told() -> None:
+    with nodes("a", "b") as made, relaying() as relayed:
+        relayed.update([made[0].address])
+        relayed.ready(1)
+        fill(made, 50)
+        follower = Follower(relayed.relay.address, number=10, follow=True)
+        try:
+            wait_for(lambda: follower.flows() == 10, "the last of the first node")
+            relayed.update(node.address for node in made)
+            followed(made)
+            live(made[1], 3)
+            wait_for(lambda: follower.flows() == 13, "the new ones of the second")
+            assert follower.news()[-1] == (relay_pb2.NODE_CONNECTED, ["b"], "")
+            relayed.update([made[0].address])
+            wait_for(lambda: follower.told(relay_pb2.NODE_GONE), "news of who went")
+        finally:
+            follower.close()
+        assert follower.flows() == 13

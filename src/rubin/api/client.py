@@ -6,14 +6,15 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from google.protobuf.message import Message
 from grpclib.client import Stream
 from grpclib.const import Cardinality, Status
 from grpclib.exceptions import GRPCError
 
-from rubin.api.framing import Channel, channel_configuration
+from rubin.api import asking
+from rubin.api.framing import Channel, channel_configuration, true_answer
 from rubin.api.target import ClientSettings, authorization, target_of, tls_context
 from rubin.api.told import Promise, Told, Wishes
 from rubin.api.trouble import TROUBLES, explained
@@ -22,11 +23,14 @@ from rubin.model.batch import FlowBatch
 from rubin.model.tables import Tables
 from rubin.wire.pb import observer_pb2 as pb
 
+if TYPE_CHECKING:
+    from rubin.wire.pb.rubin_pb2 import TopRequest, TopResponse
+
 Request = TypeVar("Request", bound=Message)
 Reply = TypeVar("Reply", bound=Message)
 OnStatus = Callable[[pb.GetFlowsResponse], None]
 
-_OBSERVER = "/observer.Observer/"
+_OBSERVER, _OURS = "/observer.Observer/", "/rubin.Columns/"
 _VERSIONS = ("hubble-server-version", "hubble-relay-version")
 
 
@@ -80,13 +84,16 @@ class Client:
         await self._channel.ended()
 
     async def flows(
-        self, request: pb.GetFlowsRequest, on_status: OnStatus | None = None
+        self,
+        request: pb.GetFlowsRequest,
+        on_status: OnStatus | None = None,
+        tables: Callable[[], Tables | None] = lambda: None,
     ) -> AsyncGenerator[FlowBatch, None]:
-        """Flows and losses in batches, as they come. `on_status` gets a relay's news of its nodes.
+        """Flows and losses in batches, as they come. `on_status` gets a relay's news of its nodes; `tables` as in `told`.
 
         A server of ours ignores the request's field mask: columns come whole.
         """
-        async with aclosing(self.told(request)) as answers:
+        async with aclosing(self.told(request, tables=tables)) as answers:
             async for told in answers:
                 if told.status is not None and on_status is not None:
                     on_status(told.status)
@@ -100,8 +107,17 @@ class Client:
         tables: Callable[[], Tables | None] = lambda: None,
     ) -> AsyncGenerator[Told, None]:
         """Flows, losses, news of nodes and promises, as they come; who speaks only Hubble's API promises nothing. What
-        comes as columns points into the `tables` of the moment, or into its own.
+        comes as columns points into the `tables` of the moment, or into its own. Within a request that is answered,
+        only what its asker may see.
         """
+        sight = asking.sight()
+        async with aclosing(self._all_told(request, wishes, tables)) as answers:
+            async for told in answers:
+                yield told if told.flows is None else told._replace(flows=sight.narrowed(told.flows))
+
+    async def _all_told(
+        self, request: pb.GetFlowsRequest, wishes: Wishes | None, tables: Callable[[], Tables | None]
+    ) -> AsyncGenerator[Told, None]:
         try:
             async with aclosing(self._columns(request, wishes, tables)) as answers:
                 async for told in answers:
@@ -125,9 +141,10 @@ class Client:
         return await self._unary(_OBSERVER + "ServerStatus", pb.ServerStatusRequest(), pb.ServerStatusResponse)
 
     async def namespaces(self) -> list[pb.Namespace]:
-        """GetNamespaces."""
+        """GetNamespaces; within a request that is answered, those that its asker may see."""
         request, reply = pb.GetNamespacesRequest(), pb.GetNamespacesResponse
-        return list((await self._unary(_OBSERVER + "GetNamespaces", request, reply)).namespaces)
+        found = (await self._unary(_OBSERVER + "GetNamespaces", request, reply)).namespaces
+        return [one for one in found if asking.sight().sees(one.namespace)]
 
     async def nodes(self) -> list[pb.Node]:
         """GetNodes, which only a relay answers."""
@@ -143,16 +160,19 @@ class Client:
 
     async def agent_status(self) -> dict[str, Any]:
         """What our own agent says beyond Hubble's ServerStatus; {} from a server that is not ours."""
+        return (await self.agent_status_at())[0]
+
+    async def agent_status_at(self) -> tuple[dict[str, Any], int]:
+        """The same, and when it was answered by the server's clock, ns since the epoch; 0: it does not say."""
         from rubin.wire.pb.rubin_pb2 import StatusRequest, StatusResponse
 
         try:
-            answer = await self._ask("/rubin.Columns/Status", StatusRequest(), StatusResponse)
+            answer = await self._ask(_OURS + "Status", StatusRequest(), StatusResponse)
         except GRPCError as error:
             if error.status is Status.UNIMPLEMENTED:
-                return {}
+                return {}, 0
             raise explained(error, self.target, self.settings) from error
-        found: dict[str, Any] = json.loads(answer.json)
-        return found
+        return json.loads(answer.json), answer.time_ns
 
     async def endpoints(self, who: str = "", time_ns: int = 0) -> list[dict[str, Any]]:
         """Who our own agent says is there: all, or those that `who` names, now (0) or at a time."""
@@ -164,11 +184,18 @@ class Client:
 
     async def top(self, flows: pb.GetFlowsRequest, by: str, sort: str, number: int) -> dict[str, Any]:
         """Which requests are slowest, failing, busiest, of those that `flows` asks for: as `query.top` says."""
-        from rubin.wire.pb.rubin_pb2 import TopRequest, TopResponse
+        from rubin.wire.pb.rubin_pb2 import TopRequest
 
-        request = TopRequest(flows=flows, by=by, sort=sort, number=number)
-        found: dict[str, Any] = json.loads((await self._ours("Top", request, TopResponse)).json)
+        found: dict[str, Any] = json.loads(
+            (await self.top_part(TopRequest(flows=flows, by=by, sort=sort, number=number))).json
+        )
         return found
+
+    async def top_part(self, request: "TopRequest") -> "TopResponse":
+        """The same, or what a relay makes it of."""
+        from rubin.wire.pb.rubin_pb2 import TopResponse
+
+        return await self._ours("Top", request, TopResponse)
 
     async def trace(self, uuid: str = "", trace_id: str = "") -> dict[str, Any]:
         """A request in full, or those of a distributed trace: as `query.trace` says."""
@@ -185,7 +212,7 @@ class Client:
         request = ExplainRequest(flow=flow, source=source, destination=destination)
         try:
             with self._explained(but=GRPCError):
-                answer = await self._ask("/rubin.Columns/Explain", request, ExplainResponse)
+                answer = await self._ask(_OURS + "Explain", request, ExplainResponse)
         except GRPCError as error:
             if error.status is Status.UNIMPLEMENTED:
                 return {}
@@ -213,7 +240,7 @@ class Client:
         from rubin.wire import frames
         from rubin.wire.pb.rubin_pb2 import ColumnFrame
 
-        method, kind = "/rubin.Columns/GetFlows", Cardinality.UNARY_STREAM
+        method, kind = _OURS + "GetFlows", Cardinality.UNARY_STREAM
         with self._explained(but=GRPCError):
             async with self._open(method, kind, request, ColumnFrame, wishes) as stream:
                 await self._begin(stream, request)
@@ -240,7 +267,7 @@ class Client:
         """The reply to what only servers of ours answer."""
         try:
             with self._explained(but=GRPCError):
-                return await self._ask(f"/rubin.Columns/{method}", request, reply_type)
+                return await self._ask(_OURS + method, request, reply_type)
         except GRPCError as error:
             if error.status is not Status.UNIMPLEMENTED:
                 raise explained(error, self.target, self.settings) from error
@@ -258,6 +285,8 @@ class Client:
                 reply = await stream.recv_message()
         except TimeoutError as error:
             raise late from error
+        if asking.narrowing() and method.startswith(_OURS) and asking.NARROWED not in self.server_headers:
+            raise GRPCError(Status.PERMISSION_DENIED, "an older Rubin, which cannot leave out what is not to be seen")
         if reply is None:
             raise GRPCError(Status.UNKNOWN, "an answer without a message")
         return reply
@@ -270,13 +299,17 @@ class Client:
         reply_type: type[Reply],
         wishes: Wishes | None = None,
     ) -> Stream[Request, Reply]:
-        metadata = self._headers | wishes.metadata() if wishes else self._headers
+        metadata = self._headers | asking.narrowing() | (wishes.metadata() if wishes else {})
         return self._channel.request(method, kind, type(request), reply_type, metadata=metadata)
 
     async def _begin(self, stream: Stream[Request, Reply], request: Request) -> None:
         await stream.send_message(request, end=True)
-        await stream.recv_initial_metadata()
-        self.server_headers = found = stream.initial_metadata or {}
+        try:
+            await stream.recv_initial_metadata()
+        except GRPCError as error:
+            raise true_answer(stream, error) from error
+        found: Mapping[str, Any] = stream.initial_metadata or {}
+        self.server_headers = found
         self.server_version = next((str(found[name]) for name in _VERSIONS if name in found), "")
         self.is_relay = _VERSIONS[1] in found
 

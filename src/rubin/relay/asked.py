@@ -28,11 +28,19 @@ class Asked:
     A node that promises nothing, Hubble's, is taken by what it did so far: it will not be later than it was lately.
     """
 
-    def __init__(self, peer: Peer, request: GetFlowsRequest, merge: Merge, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        request: GetFlowsRequest,
+        merge: Merge,
+        wake: Callable[[], None],
+        since_ns: int,
+        is_new: bool,
+    ) -> None:
+        """The question was asked at `since_ns`; `is_new`: the node has come since then, and its past is not wanted."""
         self.peer = peer
         self._request, self._merge, self._wake = request, merge, wake
-        self._asked_ns = time.time_ns()
-        self._ran = False
+        self._asked_ns, self._wants_past = since_ns, not is_new
         self._promised: Promise | None = None
         self._since_promise: deque[FlowBatch] = deque()
         self._newest_ns = 0
@@ -48,14 +56,10 @@ class Asked:
 
     async def run(self, wishes: Wishes) -> None:
         """Raises RubinError where the node fails."""
-        request, known = self._request, self._known()
-        if self._ran and request.follow and (self._promised or not request.number):
-            request = GetFlowsRequest()
-            request.CopyFrom(self._request)
-            request.number, request.first = 0, False
-            since_ns = self._promised.from_ns if self._promised else time_ns(request.since) or self._asked_ns
-            request.since.FromNanoseconds(max(0, since_ns))
-        self._ran = True
+        known, request = self._known(), self._request
+        if request.follow and (self._promised or not self._wants_past):
+            request = self._since(self._promised.from_ns if self._promised else self._asked_ns)
+        self._wants_past = bool(request.number or time_ns(request.since))
         self._spoke_s = time.monotonic()
         try:
             async with aclosing(self._client.told(request, wishes, self._merge.tables)) as answers:
@@ -68,6 +72,14 @@ class Asked:
         finally:
             self._merge.leave(self.number)
             self._wake()
+
+    def _since(self, since_ns: int) -> GetFlowsRequest:
+        """The question, for flows from then on."""
+        request = GetFlowsRequest()
+        request.CopyFrom(self._request)
+        request.number, request.first = 0, False
+        request.since.FromNanoseconds(max(0, since_ns))
+        return request
 
     def room(self) -> None:
         """There may be room again."""

@@ -42,6 +42,7 @@ class Flows:
         self._pool, self._request, self._bounds, self._node_name = pool, request, bounds, node_name
         self._nodes_only, self._late = nodes_only, late
         self._merge = Merge(bounds)
+        self._asked_ns = time.time_ns()
         self._work = asyncio.Event()
         self._asked: dict[Peer, Asked] = {}
         self._tasks: dict[Peer, asyncio.Task[None]] = {}
@@ -102,12 +103,13 @@ class Flows:
         peers = sorted(self._pool.peers.values(), key=lambda peer: peer.name)
         return [peer for peer in peers if not (self._nodes_only and peer.is_relay())]
 
-    def _ask(self, peer: Peer) -> None:
+    def _ask(self, peer: Peer, is_new: bool = False) -> None:
         if peer.client is None:
             return
         asked = self._asked.get(peer)
         if asked is None:
-            self._asked[peer] = asked = Asked(peer, self._request, self._merge, self._work.set)
+            what = (self._request, self._merge, self._work.set, self._asked_ns, is_new)
+            self._asked[peer] = asked = Asked(peer, *what)
         asked.join(peer.client)
         count = max(1, len(self._pool.peers))
         rows = max(_LEAST_ROWS, min(_NODE_ROWS, self._bounds.most_rows // (4 * count)))
@@ -151,7 +153,7 @@ class Flows:
             self._tell(relay_pb2.NODE_GONE, [peer.name])
         for peer in self._peers():
             if peer.state is State.READY and peer not in self._tasks:
-                self._ask(peer)
+                self._ask(peer, is_new=True)
                 self._tell(relay_pb2.NODE_CONNECTED, [peer.name])
 
     def _out(self, tail: "_Tail | None") -> Iterator[Told]:

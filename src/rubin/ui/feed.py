@@ -190,7 +190,7 @@ class Feed:
 
     async def _too_many(self, client: Client, request: GetFlowsRequest) -> bool:
         """Whether that is why no more of it is read; False: the server has ended it."""
-        async with aclosing(client.flows(request)) as batches:
+        async with aclosing(client.flows(request, tables=self._own_tables)) as batches:
             async for batch in batches:
                 self._take(batch)
                 if self._falls_behind():
@@ -199,10 +199,8 @@ class Feed:
 
     def _take(self, batch: FlowBatch) -> None:
         batch = self._new(batch) if self._held else batch
-        if self._tables.full:
-            self._tables = Tables()
-        # Each answer of a server comes with tables of its own, and each change of tables is a segment of the ring.
-        batch = adopt(batch, self._tables)
+        # Messages of Hubble's come with tables of their own, and each change of tables is a segment of the ring.
+        batch = adopt(batch, self._own_tables())
         if len(batch):
             latest_ns = int(batch["time_ns"].max())
             self._newest_ns = max(self._newest_ns, latest_ns)
@@ -212,6 +210,12 @@ class Feed:
         self.ring.append(batch)
         if len(batch):
             self._measure(latest_ns)
+
+    def _own_tables(self) -> Tables:
+        """What flows are to point into."""
+        if self._tables.full:
+            self._tables = Tables()
+        return self._tables
 
     def _falls_behind(self) -> bool:
         """Whether so much comes that we are late, and do not become less so."""
