@@ -328,3 +328,17 @@ def test_of_a_node_that_comes_later_only_what_is_new_is_told() -> None:
         finally:
             follower.close()
         assert follower.flows() == 13
+
+
+def test_a_node_with_two_addresses_is_asked_once() -> None:
+    with nodes("a") as made, relaying() as relayed:
+        there = made[0].address
+        relayed.update([there, there.replace("127.0.0.1", "localhost")])
+        relayed.ready(1)
+        wait_for(lambda: any(peer.sentence for peer in relayed.relay.pool.peers.values()), "what is wrong with one")
+        said = "".join(peer.sentence for peer in relayed.relay.pool.peers.values())
+        assert "is the node that is asked at" in said
+        held = fill(made, 10)
+        follower = Follower(relayed.relay.address)
+        follower.wait()
+        assert times(follower.batches) == held

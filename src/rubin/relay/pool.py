@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from rubin.api import asking
 from rubin.api.client import Client, Dialling
 from rubin.api.target import ClientSettings, reloading_context
 from rubin.errors import RubinError
@@ -49,6 +50,7 @@ class Peer:
     client: Client | None = None
     node: str = ""
     is_ours: bool = False
+    server: str = ""
     sentence: str = ""
     way_on: str = ""
     since_s: float = field(default_factory=time.time)
@@ -130,7 +132,7 @@ class Pool:
                 peer.sentence, peer.way_on = error.sentence, error.way_on
             if peer.client is not None and time.monotonic() - began_s > wait_s:
                 wait_s = _FIRST_WAIT_S
-            peer.client = None
+            peer.client, peer.server = None, ""
             self._enter(peer, State.TRANSIENT_FAILURE)
             await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))  # not all at once
             wait_s = min(2 * wait_s, _LAST_WAIT_S)
@@ -149,6 +151,12 @@ class Pool:
             await client.status()
             if any(pair in client.server_headers.items() for pair in self._settings.dialling.metadata):
                 raise RubinError(f"{peer.found.address} is this relay itself", "the addresses of nodes")
+            server = str(client.server_headers.get(asking.SERVER, ""))
+            for other in self.peers.values():
+                if server and other.server == server:
+                    what = f"{peer.found.address} is the node that is asked at {other.found.address} already"
+                    raise RubinError(what, "one address of each node")
+            peer.server = server
             status = await client.agent_status()
             peer.node, peer.is_ours, peer.client = str(status.get("node", "")), bool(status), client
             peer.sentence = peer.way_on = ""

@@ -59,9 +59,12 @@ class Resource(Generic[Object]):
     def change(self, line: bytes) -> Event[Object] | None:
         """A line of a watch; None where its object is not as the API has it. Raises Refusal for an error."""
         try:
-            return self.event.decode(line)
+            event = self.event.decode(line)
+            if event.type != "ERROR":  # a Status looks like an object of which nothing is known
+                return event
         except msgspec.ValidationError:
-            raw = _RAW_EVENT.decode(line)
+            pass
+        raw = _RAW_EVENT.decode(line)
         if raw.type == "ERROR" and (refused := status_refusal(bytes(raw.object))):
             raise refused
         return None
