@@ -18,11 +18,11 @@ EXPIRED = {
 }
 
 
-@pytest.mark.parametrize(
-    "kind", [resource.services, resource.nodes, resource.namespaces, resource.api_servers], ids=lambda kind: kind.__name__
-)
+KINDS = (resource.services, resource.nodes, resource.namespaces, resource.api_servers)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_that_a_version_is_too_old_is_heard_of_every_kind(kind) -> None:
     line = json.dumps({"type": "ERROR", "object": EXPIRED}).encode()
-    with pytest.raises(RubinError, match="too old resource version") as error:
+    with pytest.raises(RubinError, match="too old resource version"):
         kind().change(line)
-    assert getattr(error.value, "code", 410) == 410
