@@ -10,6 +10,7 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ _TABLES = ("socket_entries", "socket_details", "interface_entries", "interface_d
 class Programs:
     """Loaded objects, their links, and the one reader of their ring."""
 
-    def __init__(self, *names: str, entries: int = 1024, ring_bytes: int = 1 << 22, **settings: int) -> None:
+    def __init__(self, *names: str, **settings: int) -> None:
+        settings = {**_USUAL, **settings}
+        entries, ring_bytes = settings.pop("entries"), settings.pop("ring_bytes")
         values: dict[str, int | bytes] = {
             "seed": bytes(range(1, 81)),
             "socket_mask": entries - 1,
@@ -59,9 +62,8 @@ class Programs:
             "forget_tcp_ticks": 3600 * TICKS,
             "report_flags": 0x1FF,
             "wake_bytes": ring_bytes // 2,
-            "quiet": b"".join(struct.pack("=QQ", *one) for one in Symbols().ranges(drop_reasons.QUIET)),
+            "quiet": _quiet(),
             "vxlan_port": 4789,
-            "level": 3,
         }
         sizes = dict.fromkeys(_TABLES, entries) | {"flows": ring_bytes, "talks": 2 * entries}
         self.objects = Objects(settings={**values, **settings}, max_entries=sizes)
@@ -183,12 +185,20 @@ def _clear(one: Map) -> None:
         ring.close()
 
 
+@cache
+def _quiet() -> bytes:
+    """Reads all symbols of the kernel, which are the same for all programs."""
+    return b"".join(struct.pack("=QQ", *one) for one in Symbols().ranges(drop_reasons.QUIET))
+
+
+@cache
 def _one_drop() -> dict[str, str]:
     with btf.of_kernel() as types:
         return {"rubin_drop_no_rx": ""} if types.tracepoint_arguments("kfree_skb") >= 4 else {"rubin_drop": ""}
 
 
 _Wish = tuple[tuple[str, ...], tuple[tuple[str, int], ...]]
+_USUAL = {"level": 3, "receive_points": 0, "entries": 1024, "ring_bytes": 1 << 22}
 _idle: dict[_Wish, Programs] = {}
 _MOST_IDLE = 8  # each holds some thirty descriptors, and a process may have 1,024
 
@@ -196,7 +206,7 @@ _MOST_IDLE = 8  # each holds some thirty descriptors, and a process may have 1,0
 @contextmanager
 def programs(*names: str, **settings: int) -> Iterator[Programs]:
     """Loaded programs; not attached anywhere. Kept for the next that wants the same: to load is slow in emulation."""
-    wish = names, tuple(sorted(settings.items()))
+    wish = names, tuple(sorted({**_USUAL, **settings}.items()))
     loaded = _idle.pop(wish, None)
     if loaded:
         loaded.begin_anew()

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from rubin.kernel.payloads import NOTHING, PAYLOAD_BYTES
 from rubin.model.enums import FlowType
 from tests.kernel.hearing import FAR, LOSS_CLEAR, Ear, certificate, inside, paths, running, sides, texts, unbroken
 from tests.kernel.live import script, watch
-from tests.kernel.programs import World
+from tests.kernel.programs import World, world
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(bool(uprobes.skips()), reason="; ".join(filter(None, uprobes.skips().values())) or "-")
@@ -49,6 +50,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture(scope="module")
+def between() -> Iterator[World]:
+    """Two hosts joined by a cable, for all tests of this file: what stays of one are its closed connections."""
+    with world() as built:
+        yield built
+
+
+@cache
 def libssl() -> str:
     """The library that this Python uses."""
     code = "import ssl; print([line.split()[-1] for line in open('/proc/self/maps') if 'libssl' in line][0])"
@@ -61,6 +70,30 @@ def tls(*words: object) -> list[str]:
 
 def serving(folder: Path, space: str = "", address: str = "127.0.0.1", what: str = "serve") -> Any:
     return running(inside(space, tls(what, folder, address, 0)))
+
+
+Server = tuple[int, int]  # port and process
+
+
+@pytest.fixture(scope="module")
+def threaded(folder: Path, between: World) -> Iterator[Server]:
+    """One at the far host that was there before whoever listens."""
+    with serving(folder, between.far, FAR) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def in_memory(folder: Path, between: World) -> Iterator[Server]:
+    """One at the far host whose TLS moves its bytes through memory."""
+    with serving(folder, between.far, FAR, "serve_async") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def local(folder: Path) -> Iterator[Server]:
+    """One on the loopback."""
+    with serving(folder) as server:
+        yield server
 
 
 @contextmanager
@@ -83,12 +116,14 @@ def client(folder: Path, space: str, what: str, address: str, port: int, *words:
     return dict(json.loads(done.stdout))
 
 
-def test_both_ends_of_a_connection_with_its_ports_and_processes(ear: Ear, between: World, folder: Path) -> None:
+def test_both_ends_of_a_connection_with_its_ports_and_processes(
+    ear: Ear, between: World, folder: Path, threaded: Server
+) -> None:
     asked = ["/first", "/second", "/third/40000", "/last"]
-    with serving(folder, between.far, FAR) as (port, server):  # one that was there before, one that comes later
-        ear.follows(libssl())
-        told = client(folder, between.near, "ask", FAR, port, *asked)
-        records = ear.heard(port, lambda found: len(paths(found)) == 8 and unbroken(found))
+    port, server = threaded  # one that was there before, one that comes later
+    ear.follows(libssl())
+    told = client(folder, between.near, "ask", FAR, port, *asked)
+    records = ear.heard(port, lambda found: len(paths(found)) == 8 and unbroken(found))
     at_server, at_client = sides(records, port)
     for side, owner, far_port in ((at_server, server, "remote_port"), (at_client, told["pid"], "local_port")):
         assert paths(side) == asked
@@ -109,14 +144,14 @@ def test_both_ends_of_a_connection_with_its_ports_and_processes(ear: Ear, betwee
     assert ear.programs.losses()[LOSS_CLEAR].tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize(("server", "asks"), [("serve_async", "ask_async"), ("serve", "ask_async")])
+@pytest.mark.parametrize("server", ["in_memory", "threaded"])
 def test_many_connections_of_one_thread_are_told_apart(
-    ear: Ear, between: World, folder: Path, server: str, asks: str
+    ear: Ear, between: World, folder: Path, server: str, request: pytest.FixtureRequest
 ) -> None:
-    with serving(folder, between.far, FAR, server) as (port, _):
-        ear.follows(libssl())
-        told = client(folder, between.near, asks, FAR, port, 12, 10)
-        records = ear.heard(port, lambda found: len(paths(found)) == 240)
+    port = request.getfixturevalue(server)[0]
+    ear.follows(libssl())
+    told = client(folder, between.near, "ask_async", FAR, port, 12, 10)
+    records = ear.heard(port, lambda found: len(paths(found)) == 240)
     for side, column in zip(sides(records, port), ("remote_port", "local_port"), strict=True):
         asked = side[[text.startswith(b"GET ") for text in texts(side)]]
         assert sorted(paths(asked)) == sorted(f"/{own}/t{turn}" for own in told["ports"] for turn in range(10))
@@ -125,11 +160,13 @@ def test_many_connections_of_one_thread_are_told_apart(
     assert unbroken(records)
 
 
-def test_an_object_that_is_used_again_speaks_on_its_new_connection(ear: Ear, between: World, folder: Path) -> None:
-    with serving(folder, between.far, FAR, "serve_async") as (port, _):
-        ear.follows(libssl())
-        told = client(folder, between.near, "in_turn", FAR, port, 20)
-        records = ear.heard(port, lambda found: len(paths(found)) == 80)
+def test_an_object_that_is_used_again_speaks_on_its_new_connection(
+    ear: Ear, between: World, folder: Path, in_memory: Server
+) -> None:
+    port = in_memory[0]
+    ear.follows(libssl())
+    told = client(folder, between.near, "in_turn", FAR, port, 20)
+    records = ear.heard(port, lambda found: len(paths(found)) == 80)
     asked = records[[text.startswith(b"GET ") for text in texts(records)]]
     theirs = np.where(asked["local_port"] == port, asked["remote_port"], asked["local_port"])
     assert [int(path.split("/")[1]) for path in paths(asked)] == theirs.tolist()
@@ -153,32 +190,32 @@ def test_curl_and_nginx(ear: Ear, between: World, folder: Path) -> None:
 
 
 def test_over_ipv6(ear: Ear, between: World, folder: Path) -> None:
-    with serving(folder, between.far, "0.0.0.0") as (port, _):
-        pass
-    with nginx(folder, between.far, "[fd77::2]", port):
+    with nginx(folder, between.far, "[fd77::2]", 8445) as port:
         ear.follows(libssl())
         subprocess.run(inside(between.near, ["curl", "-skg", f"https://[fd77::2]:{port}/six"]), check=True)
         records = ear.heard(port, lambda found: len(found) >= 4)
     assert set(records["ip_version"].tolist()) == {2}
 
 
-def test_over_loopback_the_server_tells_and_what_nobody_wants_is_not_taken(ear: Ear, folder: Path) -> None:
-    with serving(folder) as (port, server):
-        ear.follows(libssl())
-        client(folder, "", "ask", "127.0.0.1", port, "/a", "/b")
-        records = ear.heard(port, lambda found: len(found) >= 4)
-        assert set(records["pid"].tolist()) == {server}
-        assert paths(records) == ["/a", "/b"]
-        ear.payloads.want(records["index"].astype(np.int64), records["tag"], np.full(len(records), NOTHING))
-        taken = ear.payloads.ring.records_read
-        ear.payloads.admit(0.0)
-        client(folder, "", "ask", "127.0.0.1", port, "/c")
-        wait_for(lambda: ear.programs.losses()[8][0] > 2, "the loss")  # LOSS_PAYLOAD_SHARE
-        assert len(paths(ear.look())) == 2
-        assert ear.payloads.ring.records_read == taken
+def test_over_loopback_the_server_tells_and_what_nobody_wants_is_not_taken(
+    ear: Ear, folder: Path, local: Server
+) -> None:
+    port, server = local
+    ear.follows(libssl())
+    client(folder, "", "ask", "127.0.0.1", port, "/a", "/b")
+    records = ear.heard(port, lambda found: len(found) >= 4)
+    assert set(records["pid"].tolist()) == {server}
+    assert paths(records) == ["/a", "/b"]
+    ear.payloads.want(records["index"].astype(np.int64), records["tag"], np.full(len(records), NOTHING))
+    taken = ear.payloads.ring.records_read
+    ear.payloads.admit(0.0)
+    client(folder, "", "ask", "127.0.0.1", port, "/c")
+    wait_for(lambda: ear.programs.losses()[8][0] > 2, "the loss")  # LOSS_PAYLOAD_SHARE
+    assert len(paths(ear.look())) == 2
+    assert ear.payloads.ring.records_read == taken
 
 
-def test_of_a_long_call_as_many_slots_as_are_wanted(ear: Ear, between: World, folder: Path) -> None:
+def test_of_a_long_call_as_many_slots_as_are_wanted(ear: Ear, between: World, threaded: Server) -> None:
     code = (
         f"import sys; sys.path[:0] = [{str(HERE)!r}]; import tls, socket;"
         "from pathlib import Path; import json;"
@@ -186,15 +223,15 @@ def test_of_a_long_call_as_many_slots_as_are_wanted(ear: Ear, between: World, fo
         "c.sendall(b'GET /wait HTTP/1.1\\r\\n\\r\\n'); c.recv(9999);"
         "sys.stdin.readline(); c.sendall(b'GET /long HTTP/1.1\\r\\nX: ' + b'z' * 5000 + b'\\r\\n\\r\\n'); c.recv(9999)"
     )
-    with serving(folder, between.far, FAR) as (port, _):
-        ear.follows(libssl())
-        command = inside(between.near, [sys.executable, "-c", code, FAR, str(port)])
-        with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as asking:
-            records = ear.heard(port, lambda found: len(paths(sides(found, port)[1])) == 1)
-            ours = sides(records, port)[1]
-            ear.payloads.want(ours["index"].astype(np.int64), ours["tag"], np.full(len(ours), 4))
-            asking.communicate("go\n")
-        whole = ear.heard(port, lambda found: (sides(found, port)[1]["flags"] & payloads.MORE > 0).sum() == 3)
+    port = threaded[0]
+    ear.follows(libssl())
+    command = inside(between.near, [sys.executable, "-S", "-c", code, FAR, str(port)])
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as asking:
+        records = ear.heard(port, lambda found: len(paths(sides(found, port)[1])) == 1)
+        ours = sides(records, port)[1]
+        ear.payloads.want(ours["index"].astype(np.int64), ours["tag"], np.full(len(ours), 4))
+        asking.communicate("go\n")
+    whole = ear.heard(port, lambda found: (sides(found, port)[1]["flags"] & payloads.MORE > 0).sum() == 3)
     slots = sides(whole, port)[1]
     slots = slots[slots["sequence"] >= 22]
     slots = slots[(slots["flags"] & payloads.OUT) != 0]
@@ -203,10 +240,10 @@ def test_of_a_long_call_as_many_slots_as_are_wanted(ear: Ear, between: World, fo
     assert b"".join(texts(slots)) == (b"GET /long HTTP/1.1\r\nX: " + b"z" * 5000)[: 4 * PAYLOAD_BYTES]
 
 
+@pytest.mark.usefixtures("local")  # for the library to be there
 def test_what_is_said_without_a_socket_is_counted(ear: Ear, folder: Path) -> None:
-    with serving(folder):  # for the library to be there
-        ear.follows(libssl())
-        assert client(folder, "", "alone", "-", 0) == {"heard": "nobody knows where"}
+    ear.follows(libssl())
+    assert client(folder, "", "alone", "-", 0) == {"heard": "nobody knows where"}
     wait_for(lambda: ear.programs.losses()[LOSS_CLEAR].tolist() == [2, 2, 36], "what one says and the other hears")
 
 
@@ -264,32 +301,32 @@ def test_node_whose_library_is_in_its_executable(ear: Ear, between: World, folde
     assert set(sides(records, port)[0]["pid"].tolist()) == {pid}
 
 
-@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
-def test_exchanges_over_tls_have_what_was_asked_and_by_whom(between: World, folder: Path, version: str) -> None:
+def test_exchanges_over_tls_have_what_was_asked_and_by_whom(between: World, folder: Path) -> None:
+    def http(flows):
+        answers = (flows["flow_type"] == FlowType.L7) & (flows["is_reply"] == 1)
+        rows = flows.take(answers & (flows["source_port"] == port))
+        return [one for one in flows.tables.messages.read(rows["message"]) if one.method == "GET"]
+
     with nginx(folder, between.far, FAR, 8444) as port, watch() as watching:
         wait_for(lambda: watching.live.status().messages.get("tls_libraries"), "the library")
         urls = [f"https://{FAR}:{port}{path}" for path in ("/a?token=hidden", "/large", "/b")]
-        command = ["curl", "-sk", version, *(word for url in urls for word in (url, "-o", "/dev/null"))]
-        began = time.monotonic_ns()
-        subprocess.run(inside(between.near, command), check=True)
-        took_ns = time.monotonic_ns() - began
-
-        def http(flows):
-            answers = (flows["flow_type"] == FlowType.L7) & (flows["is_reply"] == 1)
-            rows = flows.take(answers & (flows["source_port"] == port))
-            texts = flows.tables.messages.read(rows["message"])
-            return [(row, one) for row, one in enumerate(texts) if one.method == "GET"]
-
-        flows = watching.until(lambda flows: len(http(flows)) >= 6)
+        for before, version in ((0, "--http1.1"), (6, "--http2")):
+            command = ["curl", "-sk", version, *(word for url in urls for word in (url, "-o", "/dev/null"))]
+            began = time.monotonic_ns()
+            subprocess.run(inside(between.near, command), check=True)
+            took_ns = time.monotonic_ns() - began
+            flows = watching.until(lambda flows, wanted=before + 6: len(http(flows)) >= wanted)  # type: ignore[misc]
+            new = http(flows)[before:]
+            shown = sorted((one.method, one.target, one.status) for one in new)
+            assert shown == sorted(2 * [("GET", path, 200) for path in ("/a", "/large", "/b")]), version
+            assert all(0 < one.latency_ns < took_ns for one in new), version
         status = watching.live.status()
-    shown = sorted((one.method, one.target, one.status) for _, one in http(flows))
-    assert shown == sorted(2 * [("GET", path, 200) for path in ("/a", "/large", "/b")])
-    assert all(0 < one.latency_ns < took_ns for _, one in http(flows))
     assert any("libssl" in one for one in status.attached)
     assert {one.name for one in status.capabilities if one.on} >= {*uprobes.PROGRAMS, *uprobes.TRACEPOINTS}
 
 
-def test_without_the_wish_no_library_is_touched(folder: Path) -> None:
-    with watch(clear=False) as watching, serving(folder):
+@pytest.mark.usefixtures("local")  # for the library to be there
+def test_without_the_wish_no_library_is_touched() -> None:
+    with watch(clear=False) as watching:
         assert "tls_libraries" not in watching.live.status().messages
         assert not any("clear" in one for one in watching.live.status().attached)

@@ -1,7 +1,12 @@
-"""One live source on real traffic: what it tells, and of whom. One, because loading it is slow in emulation."""
+"""One live source on real traffic: what it tells, and of whom. One, because loading it is slow in emulation.
 
+The last test ends it.
+"""
+
+import json
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -11,14 +16,52 @@ from rubin.kernel import btf, uprobes
 from rubin.model import addresses
 from rubin.model.enums import TracePoint
 from rubin.sources.live import Live
-from tests.kernel.live import Watching, between, peer, settings, watch
+from tests.kernel.live import Watching, between, peer, script, settings, watch
+from tests.kernel.programs import EMULATED
 from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
-def watching() -> Iterator[Watching]:
+def older() -> Iterator["subprocess.Popen[bytes]"]:
+    """A process whose connection waits for its word; it has told its ports."""
+    with subprocess.Popen(script("peer.py", "old", 1000), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def said_older(older: "subprocess.Popen[bytes]") -> dict[str, int]:
+    assert older.stdout is not None
+    return dict(json.loads(older.stdout.readline()))
+
+
+@pytest.fixture(scope="module")
+def watching(said_older: dict[str, int]) -> Iterator[Watching]:
+    assert said_older  # before it begins
     with watch() as item:
         yield item
+
+
+def test_a_connection_older_than_the_agent_has_its_owner_and_its_opener(
+    older: "subprocess.Popen[bytes]", said_older: dict[str, int], watching: Watching
+) -> None:
+    said = said_older
+    older.communicate(b"go\n")
+    flows = between(watching.until(lambda flows: bool((between(flows, said)["tcp_flags"] & 1).any())), said)
+    assert {owner.pid for owner in flows.rows("process")} <= {said["pid"], 0}
+    assert said["pid"] in {owner.pid for owner in flows.rows("process")}
+    known = flows.take(flows["is_reply"] >= 0)  # the client's side learns it from the listener's
+    assert len(known)
+    assert (known["is_reply"] == (known["source_port"] == said["destination_port"])).all()
+
+
+def test_a_flow_is_visible_within_200_ms(watching: Watching) -> None:
+    late = []
+    for _ in range(5 if EMULATED else 10):
+        said = peer("udp", 1)
+        watching.until(lambda flows, said=said: len(between(flows, said)) > 0)  # type: ignore[misc]
+        late.append(watching.late_ns(said))
+    # Emulated, what the reader does between two of its looks takes ten times as long.
+    assert sorted(late)[len(late) // 2] < (400_000_000 if EMULATED else 200_000_000)
 
 
 def test_a_connection_is_told_with_addresses_owner_time_and_direction(watching: Watching) -> None:
@@ -71,3 +114,15 @@ def test_the_agents_own_traffic_is_left_out(watching: Watching) -> None:
 def test_a_second_agent_is_refused(watching: Watching) -> None:
     with pytest.raises(RubinError, match="another agent already watches this machine"):
         Live(settings())
+
+
+def test_all_packets_and_bytes_are_told_at_both_ends_and_after_the_end_nothing_is_attached(watching: Watching) -> None:
+    said = peer("udp", 5000)
+    assert watching.live.status().attached
+    flows = between(watching.end(), said)
+    attached = watching.live.status().attached
+    assert not [one for one in attached if not one.startswith(uprobes.OBJECT)]  # a thread lets go of libraries
+    for point in (TracePoint.TO_STACK, TracePoint.TO_ENDPOINT):
+        seen = flows.take(flows["trace_point"] == point)
+        assert (int(seen["packets"].sum()), int(seen["bytes"].sum())) == (5000, 5000 * 128)
+    assert len(flows) < 50  # told by aggregation, not one by one

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,9 @@ from rubin.kernel import cgroups
 from rubin.model import addresses
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import EventType, TracePoint
+from tests.kernel.conftest import network_namespace
 from tests.kernel.live import script, watch
+from tests.kernel.programs import EMULATED
 
 
 def run(what: str, *arguments: str, prefix: tuple[str, ...] = ()) -> dict[str, object]:
@@ -38,6 +39,24 @@ def of_ports(flows: FlowBatch, ports: set[int]) -> list[dict[str, int]]:
     return found
 
 
+CGROUPS = ("v2", "v1")
+SHORT = "8" if EMULATED else "20"  # processes, each with an executable to start
+
+
+def in_cgroup(version: str) -> dict[str, object]:
+    """What a process says that ran in a cgroup of its own, now gone; nothing where there is no such hierarchy."""
+    root = cgroups.mount() if version == "v2" else cgroups.mount_v1()
+    if not root:
+        return {}
+    folder = Path(root) / f"rubin-test-{os.getpid()}"
+    folder.mkdir()
+    try:
+        enter = ("sh", "-c", f'echo $$ > {folder}/cgroup.procs && exec "$@"', "sh")
+        return {**run("short", "1", prefix=enter), "cgroup": folder.name}
+    finally:
+        folder.rmdir()
+
+
 SERVERS = {"workers": 0.9, "fork_each": 0.9, "threads": 0.9, "datagrams": 0.7}
 Seen = dict[str, tuple[dict[str, object], FlowBatch]]
 
@@ -47,9 +66,9 @@ def seen() -> Seen:
     """What each kind said, and the flows until the next. One live source, because loading it is slow in emulation."""
     said, begun_ns = {}, []
     with watch() as watching:
-        for what, arguments in (*((server, ()) for server in SERVERS), ("short", ("20",))):
+        for what in (*SERVERS, "short", *CGROUPS):
             begun_ns.append(time.time_ns())
-            said[what] = run(what, *arguments)
+            said[what] = in_cgroup(what) if what in CGROUPS else run(what, *((SHORT,) if what == "short" else ()))
         flows = watching.end()
     turns = np.searchsorted(begun_ns, flows["time_ns"], side="right") - 1
     return {what: (told, flows.take(turns == turn)) for turn, (what, told) in enumerate(said.items())}
@@ -78,51 +97,46 @@ def test_the_executable_of_a_process_that_has_gone_is_known(seen: Seen) -> None:
     assert {process.user for process in rows} == {"root"}
 
 
-@pytest.fixture(params=["v2", "v1"])
-def cgroup(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A folder for a cgroup of this run, not made yet; gone at the end."""
-    root = cgroups.mount() if request.param == "v2" else cgroups.mount_v1()
-    if not root:
+@pytest.mark.parametrize("version", CGROUPS)
+def test_the_cgroup_of_a_process_is_known_also_when_it_has_gone(version: str, seen: Seen) -> None:
+    said, flows = seen[version]
+    if not said:
         pytest.skip("this machine has no v1 hierarchy of pids")
-    folder = Path(root) / f"rubin-test-{os.getpid()}"
-    yield folder
-    if folder.exists():
-        folder.rmdir()
-
-
-def test_the_cgroup_of_a_process_is_known_also_when_it_has_gone(cgroup: Path) -> None:
-    with watch() as watching:
-        cgroup.mkdir()
-        enter = ("sh", "-c", f'echo $$ > {cgroup}/cgroup.procs && exec "$@"', "sh")
-        said = run("short", "1", prefix=enter)
-        cgroup.rmdir()
-        flows = watching.end()
     paths = {process.cgroup for process in flows.rows("process") if process.pid in said["pids"]}  # type: ignore[operator]
-    assert paths == {f"/{cgroup.name}"}
+    assert paths == {f"/{said['cgroup']}"}
 
 
-@pytest.mark.usefixtures("namespace")
-@pytest.mark.parametrize(
-    ("family", "own", "asked", "server", "target"),
-    [
-        ("ip", "10.96.0.99", "10.96.0.10", "127.0.0.1", "127.0.0.1:8080"),
-        ("ip6", "fd00:96::99", "fd00:96::10", "fd00:96::99", "[fd00:96::99]:8080"),
-    ],
-)
-def test_where_nat_sends_a_connection_elsewhere_both_are_told(
-    family: str, own: str, asked: str, server: str, target: str
-) -> None:
-    chain = f"type nat hook output priority -100; {family} daddr {asked} tcp dport 80 dnat to {target}"
-    for command in (
-        ("ip", "addr", "add", own, "dev", "lo", *(("nodad",) if family == "ip6" else ())),
-        ("ip", "route", "add", asked, "dev", "lo"),
-        ("nft", f"table {family} n {{ chain out {{ {chain}\n }}\n }}\n"),
-    ):
-        subprocess.run(command, check=True)
-    with watch() as watching:
-        said = run("translated", asked, server)
-        flows = watching.end()
-    flows = flows.take((flows["source_port"] == said["port"]) | (flows["destination_port"] == said["port"]))
+NAT = {
+    "ip": ("10.96.0.99", "10.96.0.10", "127.0.0.1", "127.0.0.1:8080"),
+    "ip6": ("fd00:96::99", "fd00:96::10", "fd00:96::99", "[fd00:96::99]:8080"),
+}
+
+
+@pytest.fixture(scope="module")
+def translated() -> dict[str, FlowBatch]:
+    """The flows of a connection of each family that NAT sends elsewhere."""
+    said = {}
+    with network_namespace():
+        for family, (own, asked, _, target) in NAT.items():
+            chain = f"type nat hook output priority -100; {family} daddr {asked} tcp dport 80 dnat to {target}"
+            for command in (
+                ("ip", "addr", "add", own, "dev", "lo", *(("nodad",) if family == "ip6" else ())),
+                ("ip", "route", "add", asked, "dev", "lo"),
+                ("nft", f"table {family} n {{ chain out {{ {chain}\n }}\n }}\n"),
+            ):
+                subprocess.run(command, check=True)
+        with watch() as watching:
+            for family, (_, asked, server, _) in NAT.items():
+                said[family] = run("translated", asked, server)["port"]
+            flows = watching.end()
+    ports = flows["source_port"], flows["destination_port"]
+    return {family: flows.take((ports[0] == port) | (ports[1] == port)) for family, port in said.items()}
+
+
+@pytest.mark.parametrize("family", NAT)
+def test_where_nat_sends_a_connection_elsewhere_both_are_told(family: str, translated: dict[str, FlowBatch]) -> None:
+    _, asked, server, _ = NAT[family]
+    flows = translated[family]
     told = [row.translation for row in flows.rows("contents")]
     talks = [
         {addresses.text(*pair) for pair in ((high, low), (other_high, other_low))}

@@ -4,26 +4,32 @@ serve: HTTP/1.1 by threads. serve_async: the same by asyncio, whose TLS moves it
 ask PATH…: one connection, and each path on it. ask_async CONNECTIONS TIMES: as many at once, /PORT/tTIME asked by each.
 in_turn CONNECTIONS: by asyncio, one after another. A server answers a path that ends in a number with so many bytes.
 A client prints JSON: its ports and its pid. alone: two ends in memory, without any socket.
+
+In emulation importing http takes seconds, and so does reading the certificates of this machine's authorities, which
+ssl.create_default_context does.
 """
 
 import asyncio
-import http.client
-import http.server
 import json
 import os
+import socket
 import ssl
 import sys
+import threading
+from functools import cache
 from pathlib import Path
 
 
+@cache
 def of_server(folder: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     return context
 
 
+@cache
 def of_client() -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
@@ -33,29 +39,22 @@ def body_of(path: str) -> bytes:
     return b"x" * int(last) if last.isdigit() else b"ok"
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        body = body_of(self.path)
-        self.send_response(404 if "missing" in self.path else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *words: object) -> None:
-        pass
+def answer_all(context: ssl.SSLContext, plain: socket.socket) -> None:
+    with context.wrap_socket(plain, server_side=True) as connection, connection.makefile("rb") as lines:
+        while path := lines.readline().split(b" ")[1:2]:
+            while lines.readline().strip():
+                pass
+            body = body_of(path[0].decode())
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+            connection.sendall(body)
 
 
 def serve(folder: Path, address: str, port: int) -> None:
-    class Server(http.server.ThreadingHTTPServer):
-        def get_request(self):
-            connection, client = super().get_request()
-            return of_server(folder).wrap_socket(connection, server_side=True, do_handshake_on_connect=False), client
-
-    server = Server((address, port), Handler)
-    print(server.server_port, flush=True)
-    server.serve_forever()
+    with socket.create_server((address, port)) as server:
+        print(server.getsockname()[1], flush=True)
+        while True:
+            connection = server.accept()[0]
+            threading.Thread(target=answer_all, args=(of_server(folder), connection), daemon=True).start()
 
 
 async def serve_async(folder: Path, address: str, port: int) -> None:
@@ -74,11 +73,14 @@ async def serve_async(folder: Path, address: str, port: int) -> None:
 
 
 def ask(address: str, port: int, paths: list[str]) -> None:
-    connection = http.client.HTTPSConnection(address, port, context=of_client())
-    for path in paths:
-        connection.request("GET", path)
-        connection.getresponse().read()
-    print(json.dumps({"ports": [connection.sock.getsockname()[1]], "pid": os.getpid()}))
+    with of_client().wrap_socket(socket.create_connection((address, port))) as connection:
+        with connection.makefile("rb") as answers:
+            for path in paths:
+                connection.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode())
+                while line := answers.readline().strip():
+                    length = int(line.rpartition(b" ")[2]) if line.startswith(b"Content-Length") else 0
+                answers.read(length)
+        print(json.dumps({"ports": [connection.getsockname()[1]], "pid": os.getpid()}))
 
 
 async def talk(address: str, port: int, times: int) -> int:

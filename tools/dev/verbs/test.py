@@ -1,4 +1,4 @@
-"""all tests, or of [unit faces golden browser kernel containers end_to_end kernel_6.1 kernel_6.12] [-- for pytest]"""
+"""all, or of [unit flows faces golden browser kernel containers end_to_end kernel_6.1 kernel_6.12] [-- for pytest]"""
 
 import os
 from pathlib import Path
@@ -7,8 +7,9 @@ from tools.dev import debian, environment, machine, setup, tiers, web
 from tools.dev.say import ROOT, Stop
 from tools.dev.tiers import Tier
 
-FACES = ("api", "cli", "tui", "ui")
-APART = (*FACES, "golden", "browser", "kernel", "containers", "end_to_end")
+FLOWS = ("dissect", "identity", "query", "wire")
+FACES = ("cli", "tui", "ui")
+APART = (*FLOWS, *FACES, "golden", "browser", "kernel", "containers", "end_to_end")
 WITH_PAGES = ("browser", "end_to_end")
 
 
@@ -20,7 +21,7 @@ def main(arguments: list[str]) -> int:
         if os.geteuid() != 0:
             raise Stop(
                 "the tiers kernel, containers and end_to_end need root",
-                "sudo ./dev test, or: ./dev test unit faces golden browser",
+                "sudo ./dev test, or: ./dev test unit flows faces golden browser",
             )
         machine.need_agent()
     setup.need("dev", *dict.fromkeys(group for tier in chosen for group in tier.packages))
@@ -33,7 +34,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _tiers() -> list[Tier]:
-    """The quick ones first; the faces are what people and programs see.
+    """The quick ones first, in three parts that take about as long; the faces are what people see. These wait half of
+    their time, for programs that they start and for what must not come, so that two processors have enough to do.
 
     A guest boots in 20 to 50 s and then runs about ten times slower than this machine. The two guests share it, and so
     each has time for both.
@@ -41,6 +43,7 @@ def _tiers() -> list[Tier]:
     world = ("world", "test")
     return [
         Tier("unit", _unit_folders(), budget_s=900, packages=("deploy",), beside=True),
+        Tier("flows", _existing(*FLOWS), budget_s=900, beside=True),
         Tier("faces", _existing(*FACES), budget_s=900, packages=("terminal",), beside=True),
         Tier("golden", _existing("golden"), budget_s=120),
         Tier("browser", _existing("browser"), budget_s=720, packages=("browser",)),
