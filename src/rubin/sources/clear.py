@@ -64,6 +64,7 @@ class Clear:
                 self._stopping.wait(_EVERY_S)
         finally:
             self._uprobes.close()
+            self._paths, self._shown = {}, {}
 
     def look(self, now_s: float) -> None:
         """Look at the processes that are due. Called by the thread."""
