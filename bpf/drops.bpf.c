@@ -64,11 +64,9 @@ static __always_inline __u64 network_header(struct sk_buff *skb)
 
 #define READ_AT(target, where) bpf_probe_read_kernel(&(target), sizeof(target), (const void *)(where))
 
-static __always_inline bool parse_ip(struct sk_buff *skb, __u64 bytes, struct packet *packet)
+static __always_inline bool parse_ip(__u64 bytes, __u32 ethertype, __u32 length, struct packet *packet)
 {
-	__u16 protocol = skb->protocol;
-
-	if (protocol == bpf_htons(ETH_P_IP)) {
+	if (ethertype == ETH_P_IP) {
 		struct ipv4_header ip;
 
 		if (READ_AT(ip, bytes) || ip.version_length >> 4 != 4)
@@ -77,13 +75,13 @@ static __always_inline bool parse_ip(struct sk_buff *skb, __u64 bytes, struct pa
 		packet->protocol = ip.protocol;
 		packet->source[1] = mapped(ip.source);
 		packet->destination[1] = mapped(ip.destination);
-		packet->bytes = bpf_ntohs(ip.total) ?: skb->len;
+		packet->bytes = bpf_ntohs(ip.total) ?: length;
 		packet->fragment = (bpf_ntohs(ip.fragment) & (FRAGMENT_OFFSET | MORE_FRAGMENTS)) != 0;
 		packet->later_fragment = (bpf_ntohs(ip.fragment) & FRAGMENT_OFFSET) != 0;
 		packet->offset = (ip.version_length & 15) * 4;
 		return true;
 	}
-	if (protocol == bpf_htons(ETH_P_IPV6)) {
+	if (ethertype == ETH_P_IPV6) {
 		struct ipv6_header ip;
 
 		if (READ_AT(ip, bytes) || (*(__u8 *)&ip) >> 4 != 6)
@@ -94,7 +92,7 @@ static __always_inline bool parse_ip(struct sk_buff *skb, __u64 bytes, struct pa
 		packet->source[1] = two(ip.source[2], ip.source[3]);
 		packet->destination[0] = two(ip.destination[0], ip.destination[1]);
 		packet->destination[1] = two(ip.destination[2], ip.destination[3]);
-		packet->bytes = ip.payload ? bpf_ntohs(ip.payload) + sizeof(ip) : skb->len;
+		packet->bytes = ip.payload ? bpf_ntohs(ip.payload) + sizeof(ip) : length;
 		packet->offset = sizeof(ip);
 		return true;
 	}
@@ -146,6 +144,17 @@ static __always_inline __u32 parse_ports(__u64 bytes, struct packet *packet)
 	packet->source_port = bpf_ntohs(transport.ports.source);
 	packet->destination_port = bpf_ntohs(transport.ports.destination);
 	return packet->protocol == IPPROTO_TCP ? (bpf_ntohs(transport.tcp.flags) >> 12) * 4 : 8;
+}
+
+/* The headers from the IP header on; false where it is none. Global, so that the verifier looks at it once, and
+ * what comes behind it is one case and not as many as there are ways through it: 6.1's looks at each anew. */
+__noinline int parse_headers(__u64 bytes, __u32 ethertype, __u32 length, struct packet *packet)
+{
+	if (!packet || !parse_ip(bytes, ethertype, length, packet))
+		return false;
+	parse_extensions(bytes, packet);
+	packet->payload = parse_ports(bytes, packet) + packet->offset;
+	return true;
 }
 
 /* What the drop's socket tells: by its storage, or as the last packet of its connection knew. */
@@ -263,7 +272,6 @@ static __always_inline int drop(struct sk_buff *skb, __u64 location, int reason,
 	__u64 bytes;
 	__u16 segments = 0;
 	bool by_sender;
-	__u32 headers;
 
 	if (is_no_drop(reason) || !skb->network_header || (sk && is_foreign_socket(sk)) ||
 	    (IS(reason, SKB_DROP_REASON_NOT_SPECIFIED) && is_quiet(location))) {
@@ -271,12 +279,10 @@ static __always_inline int drop(struct sk_buff *skb, __u64 location, int reason,
 		return 0;
 	}
 	bytes = network_header(skb);
-	if (!parse_ip(skb, bytes, &packet) || (sk && settings.own_pid && is_own_socket(sk))) {
+	if (!parse_headers(bytes, bpf_ntohs(skb->protocol), skb->len, &packet) || (sk && settings.own_pid && is_own_socket(sk))) {
 		tally(TALLY_DROPS_IGNORED);
 		return 0;
 	}
-	parse_extensions(bytes, &packet);
-	headers = parse_ports(bytes, &packet) + packet.offset;
 	if (is_background(skb, &packet, reason) || is_piece(skb, &packet)) {
 		tally(TALLY_DROPS_IGNORED);
 		return 0;
@@ -289,7 +295,7 @@ static __always_inline int drop(struct sk_buff *skb, __u64 location, int reason,
 	shared = (void *)(bytes - skb->network_header + skb->end);
 	READ(segments, shared, gso_segs);
 	counts.packets = segments ?: 1;
-	counts.bytes = packet.bytes + (counts.packets - 1) * headers;
+	counts.bytes = packet.bytes + (counts.packets - 1) * packet.payload;
 	counts.flags = packet.flags;
 
 	r = record(RECORD_DROP, LOSS_DROPS, &counts);
