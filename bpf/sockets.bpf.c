@@ -336,10 +336,10 @@ int rubin_released(struct bpf_sock *sk)
 	tag = tag_of_socket((void *)sk);
 	if (!tag)
 		return 1;
-	entry = find(ENTRIES, tag, MASK, &index);
+	entry = find(tag, &index);
 	details = bpf_map_lookup_elem(DETAILS, &index);
 	if (entry && details && empty_entry(entry, details, tag))
-		retag(ENTRIES, entry, index, MASK, tag, 0);
+		forget(tag, index);
 	return 1;
 }
 
