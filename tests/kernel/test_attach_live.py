@@ -20,7 +20,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 
 
 def test_what_does_not_fit_into_the_ring_is_counted_exactly() -> None:
-    with watch(aggregation="none", ring_bytes=1 << 16) as watching:
+    with watch(aggregation="none", ring_bytes=1 << 16, messages=False) as watching:
         peer("flood", 20_000)
         flows = watching.end()
         status = watching.live.status()
