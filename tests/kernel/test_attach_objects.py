@@ -8,6 +8,7 @@ import pytest
 from rubin.errors import RubinError
 from rubin.kernel import objects, syscall
 from rubin.kernel.objects import Objects
+from tests.kernel.programs import programs
 
 PACKET = bytes(12) + b"\x08\x00" + bytes(50)
 
@@ -60,3 +61,9 @@ def test_an_object_that_was_not_built_says_how_to_build_it() -> None:
 
 def test_infos_tell_each_program(loaded: Objects) -> None:
     assert {info.name for info in loaded.infos()} == {"count_egress", "count_tc"}
+
+
+def test_no_program_asks_the_verifier_for_more_than_a_tenth_of_its_patience() -> None:
+    with programs("sockets", "interfaces", "tcp", "drops") as loaded:
+        asked = {info.name: info.verified_instructions for info in loaded.objects.infos()}
+    assert {name: number for name, number in asked.items() if not 0 < number < 100_000} == {}
