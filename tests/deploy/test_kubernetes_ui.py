@@ -1,6 +1,5 @@
 """The manifests of the UI are what the API server takes, ask for as little as can be, and say what `rubin ui` does."""
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -20,7 +19,7 @@ from rubin.cli.ui import command
 from rubin.ui.security import HEALTH
 from rubin.ui.server import is_local
 from rubin.words.flags import read
-from tests.deploy.test_kubernetes import BASE, PAGE, ROOT, VERSIONS, kubectl
+from tests.deploy.test_kubernetes import BASE, PAGE, ROOT, VERSIONS, for_this_kubectl, kubectl
 
 UI = BASE / "ui"
 
@@ -130,10 +129,7 @@ def test_it_is_the_agents_image_on_the_agents_machines(pod, container):
 def test_the_pages_kustomization_names_another_server(tmp_path):
     (own,) = re.findall(r"^```yaml\n(# with the UI\n.+?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
     shutil.copytree(ROOT / "deploy/kubernetes", tmp_path / "rubin/deploy/kubernetes")
-    client = json.loads(kubectl("version", "--client", "-o", "json"))["clientVersion"]
-    if int(client["minor"].rstrip("+")) < 21:  # Debian 12's knows directories under another word
-        own = own.replace("resources:", "bases:")
-    (tmp_path / "kustomization.yaml").write_text(own)
+    (tmp_path / "kustomization.yaml").write_text(for_this_kubectl(own))
     objects = [found for found in yaml.safe_load_all(kubectl("kustomize", str(tmp_path))) if found]
     (deployment,) = [found for found in objects if found["kind"] == "Deployment"]
     (settings,) = [one for one in objects if one["kind"] == "ConfigMap" and "RUBIN_SERVER" in one["data"]]
