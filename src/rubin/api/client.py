@@ -89,7 +89,7 @@ class Client:
         on_status: OnStatus | None = None,
         tables: Callable[[], Tables | None] = lambda: None,
     ) -> AsyncGenerator[FlowBatch, None]:
-        """Flows and losses in batches, as they come. `on_status` gets a relay's news of its nodes; `tables` as in `told`.
+        """Flows and losses in batches, as they come. `on_status` gets a relay's news of its nodes; `tables`: as `told`.
 
         A server of ours ignores the request's field mask: columns come whole.
         """

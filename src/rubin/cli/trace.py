@@ -49,6 +49,8 @@ def run(arguments: Arguments) -> int:
 
 def _nothing(found: dict[str, Any], uuid: str, trace_id: str) -> RubinError:
     held = "rubin observe -t l7 -o json shows what is held; what is older is forgotten"
+    if found.get("missing"):
+        held += "; not asked: " + ", ".join(f"{one['name']} ({one['why']})" for one in found["missing"])
     if trace_id:
         return RubinError(f"no request that is held belongs to the trace '{trace_id}'", held)
     if found["packets"]:

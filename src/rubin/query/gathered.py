@@ -34,8 +34,10 @@ SEEN = np.dtype(
         ("type", "u1"),
         ("failed", "u1"),
         ("inbound", "u1"),  # 1: seen at the server's socket
+        ("inside", "u1"),  # 1: between addresses that mean something else on every node
     ]
 )
+_OWN = tuple(map(addresses.Network, ("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10")))
 NO_ANSWER = "no answer"
 _SAME = ("latency_ns", "request_bytes", "response_bytes", "protocol", "type")
 _TYPES = (MessageType.REQUEST, MessageType.RESPONSE, MessageType.EXCHANGE)
@@ -63,6 +65,7 @@ class Gathered:
             seen[name] = rows[name]
         seen["failed"] = failed = fails(rows, messages)
         seen["connection"], seen["inbound"] = connections(batch), at_server(batch)
+        seen["inside"] = _inside(batch)
         if self._by in ("endpoint", "service", "client"):
             named = _service if self._by == "service" else _server
             seen["server"] = self._ends(batch, ("endpoint", "high", "low", "port"), "destination", named)
@@ -148,11 +151,25 @@ def _alike(seen: Array) -> U64:
     return mix(*(seen[name] for name in ("connection", "inbound", "protocol", "method", "target")))
 
 
+def links(seen: Array) -> U64:
+    """(n,) a key of each one's connection and protocol, the same on every node."""
+    return mix(seen["connection"], seen["protocol"])
+
+
+def _inside(batch: FlowBatch) -> Mask:
+    """(n,) bool: rows of connections within a node, or on one of its links."""
+    high, low = batch["destination_high"], batch["destination_low"]
+    found = np.zeros(len(batch), np.bool_)
+    for network in _OWN:
+        found |= network.contains(high, low)
+    return found
+
+
 def seen_twice(seen: Array) -> Mask:
     """(n,) bool: exchanges seen at their client's socket whose server's was seen, too: the connection has rows of the
     same protocol from there.
     """
-    link = mix(seen["connection"], seen["protocol"])
+    link = links(seen)
     inbound = seen["inbound"] == 1
     found = np.zeros(len(seen), np.bool_)
     outside = np.flatnonzero(~inbound)

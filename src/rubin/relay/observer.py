@@ -1,7 +1,6 @@
 """Hubble's Observer service of many nodes, and their column service."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -19,9 +18,10 @@ from rubin.errors import RubinError, UsageError
 from rubin.relay.flows import Flows
 from rubin.relay.merge import Bounds
 from rubin.relay.pool import Peer, Pool, State
+from rubin.relay.questions.service import Questions
 from rubin.wire.pb import observer_pb2 as pb
 from rubin.wire.pb import relay_pb2
-from rubin.wire.pb.rubin_pb2 import ColumnFrame, StatusRequest, StatusResponse
+from rubin.wire.pb.rubin_pb2 import ColumnFrame
 
 T = TypeVar("T")
 Events = TypeVar("Events", pb.GetAgentEventsResponse, pb.GetDebugEventsResponse)
@@ -43,14 +43,22 @@ class Observer:
     def service(self) -> Service:
         """Hubble's methods."""
         methods = {
-            "GetFlows": streaming(self.get_flows, pb.GetFlowsRequest, pb.GetFlowsResponse),
+            "GetFlows": streaming(self.get_flows, pb.GetFlowsRequest, pb.GetFlowsResponse, readers=True),
             "GetAgentEvents": streaming(self.get_agent_events, pb.GetAgentEventsRequest, pb.GetAgentEventsResponse),
             "GetDebugEvents": streaming(self.get_debug_events, pb.GetDebugEventsRequest, pb.GetDebugEventsResponse),
-            "GetNodes": unary(self.get_nodes, pb.GetNodesRequest, pb.GetNodesResponse),
-            "GetNamespaces": unary(self.get_namespaces, pb.GetNamespacesRequest, pb.GetNamespacesResponse),
-            "ServerStatus": unary(self.server_status, pb.ServerStatusRequest, pb.ServerStatusResponse),
+            "GetNodes": unary(self.get_nodes, pb.GetNodesRequest, pb.GetNodesResponse, readers=True),
+            "GetNamespaces": unary(
+                self.get_namespaces, pb.GetNamespacesRequest, pb.GetNamespacesResponse, readers=True
+            ),
+            "ServerStatus": unary(self.server_status, pb.ServerStatusRequest, pb.ServerStatusResponse, readers=True),
         }
         return Service("observer.Observer", methods)
+
+    def columns(self) -> Service:
+        """The same and more in our own words: flows as columns, and the questions that are answered at the nodes."""
+        flows = streaming(self.get_columns, pb.GetFlowsRequest, ColumnFrame, readers=True)
+        questions = Questions(self._pool, self._node_name, self.late)
+        return Service(columns.SERVICE, {"GetFlows": flows, **questions.methods()})
 
     async def get_flows(
         self, stream: Stream[pb.GetFlowsRequest, pb.GetFlowsResponse], request: pb.GetFlowsRequest
@@ -65,6 +73,7 @@ class Observer:
                     await send_framed(stream, framed(told.status))
                 if told.flows is not None:
                     self.flows += len(told.flows)
+                    asking.note_flows(len(told.flows))
                     await send_framed(stream, messages(encoder, told.flows))
 
     async def get_columns(self, stream: Stream[pb.GetFlowsRequest, ColumnFrame], request: pb.GetFlowsRequest) -> None:
@@ -77,6 +86,7 @@ class Observer:
                     await stream.send_message(ColumnFrame(status=told.status))
                 if told.flows is not None:
                     self.flows += len(told.flows)
+                    asking.note_flows(len(told.flows))
                     await send_framed(stream, columns.message(told.flows, is_late=told.is_late))
 
     def _flows(self, request: pb.GetFlowsRequest) -> Flows:
@@ -179,21 +189,6 @@ class Observer:
         status.num_connected_nodes.value = len(found)
         status.num_unavailable_nodes.value = len(away)
         return status
-
-    async def status(self, _request: StatusRequest) -> StatusResponse:
-        """One JSON object: the relay, and its nodes."""
-        nodes = [
-            {
-                "name": peer.name,
-                "address": peer.found.address,
-                "state": str(peer.state),
-                "trouble": peer.sentence,
-                "late_flows": self.late.get(peer.name, 0),
-            }
-            for peer in self._all_nodes()
-        ]
-        told = {"node": self._node_name, "relay_version": __version__, "nodes": nodes}
-        return StatusResponse(json=json.dumps(told))
 
     def _all_nodes(self) -> list[Peer]:
         peers = self._pool.peers.values()

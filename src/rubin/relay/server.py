@@ -13,7 +13,6 @@ from rubin.api import asking
 from rubin.api.health import health_service
 from rubin.api.listen import ListenSettings
 from rubin.api.listening import Listening
-from rubin.api.service import Service, streaming, unary
 from rubin.metrics import http
 from rubin.metrics.exposition import page
 from rubin.metrics.own import Figure, Sample
@@ -21,8 +20,6 @@ from rubin.relay.merge import Bounds
 from rubin.relay.observer import Observer
 from rubin.relay.pool import Pool, PoolSettings, State
 from rubin.relay.settings import RelaySettings
-from rubin.wire.pb.observer_pb2 import GetFlowsRequest
-from rubin.wire.pb.rubin_pb2 import ColumnFrame, StatusRequest, StatusResponse
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,12 +55,8 @@ class Relay:
         self._listening.open()
         self.pool = Pool(replace(settings.pool, dialling=replace(settings.pool.dialling, metadata=(own,))))
         self.observer = Observer(self.pool, settings.bounds, settings.node_name)
-        columns = {
-            "GetFlows": streaming(self.observer.get_columns, GetFlowsRequest, ColumnFrame),
-            "Status": unary(self.observer.status, StatusRequest, StatusResponse),
-        }
         health = health_service(lambda: bool(self.pool.ready()))
-        await self._listening.serve([self.observer.service(), Service("rubin.Columns", columns), health])
+        await self._listening.serve([self.observer.service(), self.observer.columns(), health])
         self._health = Listening(ListenSettings("", settings.health_address, disable_server_tls=True), {})
         self._health.open()
         await self._health.serve([health])

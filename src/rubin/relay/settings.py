@@ -43,6 +43,10 @@ class RelaySettings:
     tls_client_ca_files: tuple[str, ...] = ()
     tls_crl_file: str = ""
     disable_server_tls: bool = False
+    access_file: str = ""
+    """Who may see what, TOML; "": everybody who reaches the relay sees everything."""
+    audit_file: str = ""
+    """Who asked what, a JSON line a request; "stdout" for standard output."""
     tls_node_client_cert_file: str = ""
     """What the relay shows to nodes."""
     tls_node_client_key_file: str = ""
@@ -82,7 +86,8 @@ class RelaySettings:
     def of_listen(self) -> ListenSettings:
         """The part of `api.listening`."""
         certificates = (self.tls_cert_file, self.tls_key_file, self.tls_client_ca_files, self.tls_crl_file)
-        return ListenSettings(self.listen, self.listen_address, *certificates, self.disable_server_tls)
+        files = (self.access_file, self.audit_file)
+        return ListenSettings(self.listen, self.listen_address, *certificates, self.disable_server_tls, *files)
 
     def of_bounds(self) -> Bounds:
         """The part of `relay.merge`."""

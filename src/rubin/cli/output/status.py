@@ -1,9 +1,9 @@
 """`rubin status` as text: Hubble's numbers as Hubble prints them, then what only our own agent tells."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
+from rubin.cli.output.cluster import cluster, percent
 from rubin.cli.output.columns import align
 from rubin.cli.output.messages import go_json, message_dict
 from rubin.wire.pb.observer_pb2 import ServerStatusResponse
@@ -52,7 +52,9 @@ def as_json(status: ServerStatusResponse, own: Mapping[str, Any]) -> str:
 
 
 def report(own: Mapping[str, Any], indent: str = "") -> str:
-    """Our agent's report: a line a number, a heading a group. Names carry the units."""
+    """Our agent's report: a line a number, a heading a group; names carry the units. A relay's has a table."""
+    if "relay_version" in own:
+        return cluster(own)
     lines = []
     for key, value in own.items():
         name = clean(key).replace("_", " ")
@@ -97,11 +99,8 @@ def _number(key: str, value: Any) -> str:
     for suffix, (step, units) in _UNITS.items():
         if key.endswith(suffix):
             return scaled(value, step, units)
-    if key.endswith("_percent"):
-        number = f"{math.floor(value * 10_000) / 10_000:.4f}"  # 99.9996 % is not all
-        number = number.removesuffix("0").removesuffix("0")
-    else:
-        number = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+    number = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+    number = percent(value) if key.endswith("_percent") else number
     return number + next((unit for suffix, unit in _SUFFIXES.items() if key.endswith(suffix)), "")
 
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from rubin.words.units import BYTES, latency, scaled
 
 Row = Mapping[str, Any]
 _GAP = "  "
+_WHOLE = 0.9  # of the time that is told of
 _NARROW = 100  # columns of a terminal
 _CLEAR = "\x1b[H\x1b[2J"
 
@@ -92,8 +93,9 @@ class Printer:
         self._again = False
 
     def text(self, found: Mapping[str, Any]) -> str:
-        """`json`: an object a row; `table` or `wide`."""
+        """`json`: an object a row, what is not in them goes to standard error; `table` or `wide`."""
         if self._output == "json":
+            sys.stderr.writelines(f"{line.strip()}\n" for line in self._of_nodes(found))
             return "".join(f"{json.dumps(row, separators=(',', ':'))}\n" for row in found["rows"])
         before = ""
         if self._again:
@@ -104,7 +106,7 @@ class Printer:
 
     def _table(self, found: Mapping[str, Any], width: int) -> str:
         """`width` 0: as wide as it wants to be."""
-        head = self._head(found)
+        head = "\n".join((self._head(found), *self._of_nodes(found)))
         if not found["rows"]:
             return f"{head}\n  try: a longer --since, fewer filters; rubin status says whether messages are read\n"
         narrow = 0 < width < _NARROW and self._output == "table"
@@ -147,6 +149,28 @@ class Printer:
         if found["lost_events"]:
             parts.append(self._paint.notable(f"{_counted(found['lost_events'], 'event')} lost"))
         return ", ".join(parts)
+
+    def _of_nodes(self, found: Mapping[str, Any]) -> Iterator[str]:
+        """Of a relay's answer: what the table does not tell because of some node, a line each."""
+        for one in found.get("missing", ()):
+            yield self._paint.notable(clean(f"  without {one['name']}: {one['why']}"))
+        span_ns = found["until_ns"] - found["from_ns"]
+        for one in found.get("nodes", ()):
+            held_ns = max(0, found["until_ns"] - one["from_ns"])
+            if held_ns < _WHOLE * span_ns:
+                yield clean(f"  {one['name']} has only the last {duration_text(held_ns, SECOND_NS)}")
+        if left := found.get("left_out"):
+            more = "rows may be missing, and " * (not left["is_sure"])
+            yield f"  {_counted(left['rows'], 'row')} left out at nodes: {more}{self._miss(left)}"
+        if found.get("unmatched"):
+            count = _counted(found["unmatched"], "connection")
+            yield f"  {count} not compared between nodes: some requests may count twice"
+
+    def _miss(self, left: Mapping[str, Any]) -> str:
+        """By how much a number can be wrong."""
+        if left["sort"] == "slowest":
+            return f"a row may miss requests of nodes where its P95 is below {latency(round(left['most'] / 1000))}"
+        return f"a row may miss {_counted(left['most'], 'error' if left['sort'] == 'failing' else 'request')}"
 
 
 def _counted(number: int, thing: str) -> str:

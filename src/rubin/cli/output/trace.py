@@ -52,8 +52,8 @@ def _told(one: Exchange, paint: Palette) -> Iterator[tuple[str, str]]:
     yield "server", _side(one["server"], paint)
     asked_for = one.get("asked_for")
     yield "asked for", clean(_end(asked_for["address"], asked_for["port"])) if asked_for else ""
-    yield "node", clean(one.get("node", ""))
-    yield "seen at", " and ".join(one["seen_at"])
+    yield "node", "" if "ends" in one else clean(one.get("node", ""))
+    yield "seen at", " and ".join(map(_seen, one["ends"])) if one.get("ends") else " and ".join(one["seen_at"])
     yield "trace id", clean(one.get("trace_id", ""))
     yield "version", clean(one.get("version", ""))
     yield "dns", clean(_dns(one.get("dns", {})))
@@ -61,6 +61,12 @@ def _told(one: Exchange, paint: Palette) -> Iterator[tuple[str, str]]:
     for number, (name, value) in enumerate(one.get("attributes", ())):
         yield "" if number else kind, clean(f"{name}: {value}")
     yield "connection", _connection(one.get("connection", {}), paint)
+
+
+def _seen(end: Mapping[str, Any]) -> str:
+    """`client on node a in 6 ms`."""
+    took = f" in {latency(round(end['latency_ns'] / 1000))}" if end.get("latency_ns") else ""
+    return f"{end['end']} on node {clean(end.get('node', '')) or 'not known'}{took}"
 
 
 def _head(one: Exchange, paint: Palette) -> str:

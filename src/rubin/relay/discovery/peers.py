@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-
 from rubin.api.client import Client, Dialling
 from rubin.api.target import ClientSettings, reloading_context
 from rubin.errors import RubinError

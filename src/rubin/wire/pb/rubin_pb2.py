@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from rubin.wire.pb import observer_pb2 as observer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0brubin.proto\x12\x05rubin\x1a\x0eobserver.proto\"~\n\x0b\x43olumnFrame\x12\r\n\x05\x66rame\x18\x01 \x01(\x0c\x12\x12\n\npromise_ns\x18\x02 \x01(\x10\x12\x0f\n\x07is_live\x18\x03 \x01(\x08\x12\x0f\n\x07is_late\x18\x04 \x01(\x08\x12*\n\x06status\x18\x05 \x01(\x0b\x32\x1a.observer.GetFlowsResponse\"\xe3\x03\n\x06\x42\x65yond\x12,\n\twhitelist\x18\x01 \x03(\x0b\x32\x19.rubin.Beyond.Constraints\x12,\n\tblacklist\x18\x02 \x03(\x0b\x32\x19.rubin.Beyond.Constraints\x1a\xfc\x02\n\x0b\x43onstraints\x12\x0e\n\x06\x63group\x18\x04 \x03(\t\x12\x1a\n\x12kernel_drop_reason\x18\x05 \x03(\t\x12\x11\n\ttcp_event\x18\x06 \x03(\r\x12\x16\n\x0esource_process\x18\x07 \x03(\t\x12\x1b\n\x13\x64\x65stination_process\x18\x08 \x03(\t\x12\x12\n\nsource_pid\x18\t \x03(\r\x12\x17\n\x0f\x64\x65stination_pid\x18\n \x03(\r\x12\x13\n\x0bsource_user\x18\x0b \x03(\t\x12\x18\n\x10\x64\x65stination_user\x18\x0c \x03(\t\x12\x18\n\x10source_container\x18\r \x03(\t\x12\x1d\n\x15\x64\x65stination_container\x18\x0e \x03(\t\x12\x14\n\x0csource_image\x18\x0f \x03(\t\x12\x19\n\x11\x64\x65stination_image\x18\x10 \x03(\t\x12\x13\n\x0bsource_unit\x18\x11 \x03(\t\x12\x18\n\x10\x64\x65stination_unit\x18\x12 \x03(\tJ\x04\x08\x01\x10\x04\"0\n\x10\x45ndpointsRequest\x12\x0b\n\x03who\x18\x01 \x01(\t\x12\x0f\n\x07time_ns\x18\x02 \x01(\x03\"!\n\x11\x45ndpointsResponse\x12\x0c\n\x04json\x18\x01 \x01(\t\"\x0f\n\rStatusRequest\"\x1e\n\x0eStatusResponse\x12\x0c\n\x04json\x18\x01 \x01(\t\"`\n\nTopRequest\x12(\n\x05\x66lows\x18\x01 \x01(\x0b\x32\x19.observer.GetFlowsRequest\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\x0c\n\x04sort\x18\x03 \x01(\t\x12\x0e\n\x06number\x18\x04 \x01(\r\"\x1b\n\x0bTopResponse\x12\x0c\n\x04json\x18\x01 \x01(\t\".\n\x0cTraceRequest\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x10\n\x08trace_id\x18\x02 \x01(\t\"\x1d\n\rTraceResponse\x12\x0c\n\x04json\x18\x01 \x01(\t\"C\n\x0e\x45xplainRequest\x12\x0c\n\x04\x66low\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x03 \x01(\t\"\x1f\n\x0f\x45xplainResponse\x12\x0c\n\x04json\x18\x01 \x01(\t2\xd9\x02\n\x07\x43olumns\x12;\n\x08GetFlows\x12\x19.observer.GetFlowsRequest\x1a\x12.rubin.ColumnFrame0\x01\x12\x35\n\x06Status\x12\x14.rubin.StatusRequest\x1a\x15.rubin.StatusResponse\x12>\n\tEndpoints\x12\x17.rubin.EndpointsRequest\x1a\x18.rubin.EndpointsResponse\x12,\n\x03Top\x12\x11.rubin.TopRequest\x1a\x12.rubin.TopResponse\x12\x32\n\x05Trace\x12\x13.rubin.TraceRequest\x1a\x14.rubin.TraceResponse\x12\x38\n\x07\x45xplain\x12\x15.rubin.ExplainRequest\x1a\x16.rubin.ExplainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0brubin.proto\x12\x05rubin\x1a\x0eobserver.proto\"~\n\x0b\x43olumnFrame\x12\r\n\x05\x66rame\x18\x01 \x01(\x0c\x12\x12\n\npromise_ns\x18\x02 \x01(\x10\x12\x0f\n\x07is_live\x18\x03 \x01(\x08\x12\x0f\n\x07is_late\x18\x04 \x01(\x08\x12*\n\x06status\x18\x05 \x01(\x0b\x32\x1a.observer.GetFlowsResponse\"\xe3\x03\n\x06\x42\x65yond\x12,\n\twhitelist\x18\x01 \x03(\x0b\x32\x19.rubin.Beyond.Constraints\x12,\n\tblacklist\x18\x02 \x03(\x0b\x32\x19.rubin.Beyond.Constraints\x1a\xfc\x02\n\x0b\x43onstraints\x12\x0e\n\x06\x63group\x18\x04 \x03(\t\x12\x1a\n\x12kernel_drop_reason\x18\x05 \x03(\t\x12\x11\n\ttcp_event\x18\x06 \x03(\r\x12\x16\n\x0esource_process\x18\x07 \x03(\t\x12\x1b\n\x13\x64\x65stination_process\x18\x08 \x03(\t\x12\x12\n\nsource_pid\x18\t \x03(\r\x12\x17\n\x0f\x64\x65stination_pid\x18\n \x03(\r\x12\x13\n\x0bsource_user\x18\x0b \x03(\t\x12\x18\n\x10\x64\x65stination_user\x18\x0c \x03(\t\x12\x18\n\x10source_container\x18\r \x03(\t\x12\x1d\n\x15\x64\x65stination_container\x18\x0e \x03(\t\x12\x14\n\x0csource_image\x18\x0f \x03(\t\x12\x19\n\x11\x64\x65stination_image\x18\x10 \x03(\t\x12\x13\n\x0bsource_unit\x18\x11 \x03(\t\x12\x18\n\x10\x64\x65stination_unit\x18\x12 \x03(\tJ\x04\x08\x01\x10\x04\"0\n\x10\x45ndpointsRequest\x12\x0b\n\x03who\x18\x01 \x01(\t\x12\x0f\n\x07time_ns\x18\x02 \x01(\x03\"!\n\x11\x45ndpointsResponse\x12\x0c\n\x04json\x18\x01 \x01(\t\"\x0f\n\rStatusRequest\"/\n\x0eStatusResponse\x12\x0c\n\x04json\x18\x01 \x01(\t\x12\x0f\n\x07time_ns\x18\x02 \x01(\x10\"\xc6\x01\n\nTopRequest\x12(\n\x05\x66lows\x18\x01 \x01(\x0b\x32\x19.observer.GetFlowsRequest\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\x0c\n\x04sort\x18\x03 \x01(\t\x12\x0e\n\x06number\x18\x04 \x01(\r\x12$\n\x04kind\x18\x05 \x01(\x0e\x32\x16.rubin.TopRequest.Kind\x12\x11\n\telsewhere\x18\x06 \x01(\x0c\"+\n\x04Kind\x12\x08\n\x04ROWS\x10\x00\x12\x0f\n\x0b\x43ONNECTIONS\x10\x01\x12\x08\n\x04PART\x10\x02\"P\n\x0bTopResponse\x12\x0c\n\x04json\x18\x01 \x01(\t\x12\x0f\n\x07inbound\x18\x02 \x01(\x0c\x12\x10\n\x08outbound\x18\x03 \x01(\x0c\x12\x10\n\x08left_out\x18\x04 \x01(\x04\".\n\x0cTraceRequest\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x10\n\x08trace_id\x18\x02 \x01(\t\"\x1d\n\rTraceResponse\x12\x0c\n\x04json\x18\x01 \x01(\t\"C\n\x0e\x45xplainRequest\x12\x0c\n\x04\x66low\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x03 \x01(\t\"\x1f\n\x0f\x45xplainResponse\x12\x0c\n\x04json\x18\x01 \x01(\t2\xd9\x02\n\x07\x43olumns\x12;\n\x08GetFlows\x12\x19.observer.GetFlowsRequest\x1a\x12.rubin.ColumnFrame0\x01\x12\x35\n\x06Status\x12\x14.rubin.StatusRequest\x1a\x15.rubin.StatusResponse\x12>\n\tEndpoints\x12\x17.rubin.EndpointsRequest\x1a\x18.rubin.EndpointsResponse\x12,\n\x03Top\x12\x11.rubin.TopRequest\x1a\x12.rubin.TopResponse\x12\x32\n\x05Trace\x12\x13.rubin.TraceRequest\x1a\x14.rubin.TraceResponse\x12\x38\n\x07\x45xplain\x12\x15.rubin.ExplainRequest\x1a\x16.rubin.ExplainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,19 +45,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUSREQUEST']._serialized_start=737
   _globals['_STATUSREQUEST']._serialized_end=752
   _globals['_STATUSRESPONSE']._serialized_start=754
-  _globals['_STATUSRESPONSE']._serialized_end=784
-  _globals['_TOPREQUEST']._serialized_start=786
-  _globals['_TOPREQUEST']._serialized_end=882
-  _globals['_TOPRESPONSE']._serialized_start=884
-  _globals['_TOPRESPONSE']._serialized_end=911
-  _globals['_TRACEREQUEST']._serialized_start=913
-  _globals['_TRACEREQUEST']._serialized_end=959
-  _globals['_TRACERESPONSE']._serialized_start=961
-  _globals['_TRACERESPONSE']._serialized_end=990
-  _globals['_EXPLAINREQUEST']._serialized_start=992
-  _globals['_EXPLAINREQUEST']._serialized_end=1059
-  _globals['_EXPLAINRESPONSE']._serialized_start=1061
-  _globals['_EXPLAINRESPONSE']._serialized_end=1092
-  _globals['_COLUMNS']._serialized_start=1095
-  _globals['_COLUMNS']._serialized_end=1440
+  _globals['_STATUSRESPONSE']._serialized_end=801
+  _globals['_TOPREQUEST']._serialized_start=804
+  _globals['_TOPREQUEST']._serialized_end=1002
+  _globals['_TOPREQUEST_KIND']._serialized_start=959
+  _globals['_TOPREQUEST_KIND']._serialized_end=1002
+  _globals['_TOPRESPONSE']._serialized_start=1004
+  _globals['_TOPRESPONSE']._serialized_end=1084
+  _globals['_TRACEREQUEST']._serialized_start=1086
+  _globals['_TRACEREQUEST']._serialized_end=1132
+  _globals['_TRACERESPONSE']._serialized_start=1134
+  _globals['_TRACERESPONSE']._serialized_end=1163
+  _globals['_EXPLAINREQUEST']._serialized_start=1165
+  _globals['_EXPLAINREQUEST']._serialized_end=1232
+  _globals['_EXPLAINRESPONSE']._serialized_start=1234
+  _globals['_EXPLAINRESPONSE']._serialized_end=1265
+  _globals['_COLUMNS']._serialized_start=1268
+  _globals['_COLUMNS']._serialized_end=1613
 # @@protoc_insertion_point(module_scope)

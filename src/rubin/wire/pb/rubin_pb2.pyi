@@ -1,5 +1,6 @@
 from rubin.wire.pb import observer_pb2 as _observer_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -81,28 +82,48 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("json",)
+    __slots__ = ("json", "time_ns")
     JSON_FIELD_NUMBER: _ClassVar[int]
+    TIME_NS_FIELD_NUMBER: _ClassVar[int]
     json: str
-    def __init__(self, json: _Optional[str] = ...) -> None: ...
+    time_ns: int
+    def __init__(self, json: _Optional[str] = ..., time_ns: _Optional[int] = ...) -> None: ...
 
 class TopRequest(_message.Message):
-    __slots__ = ("flows", "by", "sort", "number")
+    __slots__ = ("flows", "by", "sort", "number", "kind", "elsewhere")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        ROWS: _ClassVar[TopRequest.Kind]
+        CONNECTIONS: _ClassVar[TopRequest.Kind]
+        PART: _ClassVar[TopRequest.Kind]
+    ROWS: TopRequest.Kind
+    CONNECTIONS: TopRequest.Kind
+    PART: TopRequest.Kind
     FLOWS_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
     SORT_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ELSEWHERE_FIELD_NUMBER: _ClassVar[int]
     flows: _observer_pb2.GetFlowsRequest
     by: str
     sort: str
     number: int
-    def __init__(self, flows: _Optional[_Union[_observer_pb2.GetFlowsRequest, _Mapping]] = ..., by: _Optional[str] = ..., sort: _Optional[str] = ..., number: _Optional[int] = ...) -> None: ...
+    kind: TopRequest.Kind
+    elsewhere: bytes
+    def __init__(self, flows: _Optional[_Union[_observer_pb2.GetFlowsRequest, _Mapping]] = ..., by: _Optional[str] = ..., sort: _Optional[str] = ..., number: _Optional[int] = ..., kind: _Optional[_Union[TopRequest.Kind, str]] = ..., elsewhere: _Optional[bytes] = ...) -> None: ...
 
 class TopResponse(_message.Message):
-    __slots__ = ("json",)
+    __slots__ = ("json", "inbound", "outbound", "left_out")
     JSON_FIELD_NUMBER: _ClassVar[int]
+    INBOUND_FIELD_NUMBER: _ClassVar[int]
+    OUTBOUND_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     json: str
-    def __init__(self, json: _Optional[str] = ...) -> None: ...
+    inbound: bytes
+    outbound: bytes
+    left_out: int
+    def __init__(self, json: _Optional[str] = ..., inbound: _Optional[bytes] = ..., outbound: _Optional[bytes] = ..., left_out: _Optional[int] = ...) -> None: ...
 
 class TraceRequest(_message.Message):
     __slots__ = ("uuid", "trace_id")
