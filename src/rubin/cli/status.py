@@ -40,6 +40,8 @@ def run(arguments: Arguments) -> int:
         if output == "compact":
             write(f"Healthcheck (via {client.target.text}): {'Ok' if healthy else f'Unavailable: {health}'}\n")
         if not healthy:
+            if output == "compact" and (own := await client.agent_status()):  # a relay knows what its nodes lack
+                write(printed.report(own))
             raise RubinError("not healthy", "ask again shortly; the server's log says why")
         status = await client.status()
         if output == "json":

@@ -37,6 +37,8 @@ class Observer:
         self._encoders = Encoders()
         self.flows = 0
         """How many were sent."""
+        self.sources: Callable[[], list[dict[str, object]]] = list
+        """Where nodes are found, as `rubin status` says it."""
         self.late: dict[str, int] = {}
         """How many flows of each node came late."""
 
@@ -57,8 +59,11 @@ class Observer:
     def columns(self) -> Service:
         """The same and more in our own words: flows as columns, and the questions that are answered at the nodes."""
         flows = streaming(self.get_columns, pb.GetFlowsRequest, ColumnFrame, readers=True)
-        questions = Questions(self._pool, self._node_name, self.late)
+        questions = Questions(self._pool, self._node_name, self.late, self._sources)
         return Service(columns.SERVICE, {"GetFlows": flows, **questions.methods()})
+
+    def _sources(self) -> list[dict[str, object]]:
+        return self.sources()
 
     async def get_flows(
         self, stream: Stream[pb.GetFlowsRequest, pb.GetFlowsResponse], request: pb.GetFlowsRequest

@@ -118,6 +118,7 @@ async def _run(settings: RelaySettings) -> int:
     addresses = (settings.health_listen_address, settings.metrics_listen_address)
     relay = Relay(Settings(settings.of_listen(), settings.of_pool(), settings.of_bounds(), settings.node, *addresses))
     await relay.start()
+    relay.observer.sources = sources.status
     finding = asyncio.create_task(sources.run(relay.pool.update))
     _LOG.info("relay=started node=%s tcp=%s socket=%s", settings.node, relay.address, settings.listen)
     stopping = asyncio.create_task(stopped.wait())

@@ -23,6 +23,7 @@ def cluster(told: Mapping[str, Any]) -> str:
     lost = told.get("lost_records", {})
     lines.append("Lost at the nodes:" + ("" if any(lost.values()) else " none"))
     lines += [f"  {clean(place).replace('_', ' ')}: {count:,}" for place, count in lost.items() if count]
+    lines += [line for source in told.get("sources", ()) if source["trouble"] for line in _trouble(source, "source")]
     nodes = told["nodes"]
     if not nodes:
         return "\n".join([*lines, "Nodes: none is known; the relay's --peers says where they are"]) + "\n"
@@ -69,5 +70,10 @@ def _has(nodes: list[Mapping[str, Any]]) -> bool:
 def _troubles(nodes: list[Mapping[str, Any]]) -> Iterator[str]:
     for node in nodes:
         if node["trouble"]:
-            way_on = f"\n  try: {clean(node['way_on'])}" if node.get("way_on") else ""
-            yield f"{clean(node['name'])}: {clean(node['trouble'])}{way_on}"
+            yield from _trouble(node, "name")
+
+
+def _trouble(of: Mapping[str, Any], what: str) -> Iterator[str]:
+    yield f"{clean(of[what])}: {clean(of['trouble'])}"
+    if of.get("way_on"):
+        yield f"  try: {clean(of['way_on'])}"

@@ -1,7 +1,7 @@
 """The questions as methods of our column service."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from grpclib.const import Handler
 
@@ -19,9 +19,15 @@ from rubin.wire.pb import rubin_pb2 as pb
 class Questions:
     """Answers for the nodes of a pool; `methods()` are what a server registers beside the flows."""
 
-    def __init__(self, pool: Pool, node_name: str, late: Mapping[str, int]) -> None:
-        """`late`: how many flows of each node came late."""
-        self._nodes, self._node_name, self._late = Nodes(pool), node_name, late
+    def __init__(
+        self,
+        pool: Pool,
+        node_name: str,
+        late: Mapping[str, int],
+        sources: Callable[[], list[dict[str, object]]] = list,
+    ) -> None:
+        """`late`: how many flows of each node came late. `sources`: where nodes are found, and what is wrong there."""
+        self._nodes, self._node_name, self._late, self._sources = Nodes(pool), node_name, late, sources
 
     def methods(self) -> dict[str, Handler]:
         """Of `rubin.Columns`, by name. Clients ask nodes for no more than the asker may see."""
@@ -35,7 +41,8 @@ class Questions:
 
     async def status(self, _request: pb.StatusRequest) -> pb.StatusResponse:
         """One JSON object: the relay, and its nodes."""
-        return pb.StatusResponse(json=json.dumps(await status(self._nodes, self._node_name, self._late)))
+        told = await status(self._nodes, self._node_name, self._late)
+        return pb.StatusResponse(json=json.dumps(told | {"sources": self._sources()}))
 
     async def endpoints(self, request: pb.EndpointsRequest) -> pb.EndpointsResponse:
         """A list of JSON objects."""
