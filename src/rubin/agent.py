@@ -68,6 +68,10 @@ class AgentSettings:
     tls_crl_file: str = ""
     disable_server_tls: bool = False
     """TCP without TLS on every address, also beyond this machine."""
+    access_file: str = ""
+    """Who may see what, TOML; "": everybody who reaches the API sees everything."""
+    audit_file: str = ""
+    """Who asked what, a JSON line a request; "stdout" for standard output."""
     metrics_address: str = ":9965"
     """host:port of /metrics, without a host on all addresses, as Hubble; "" for none."""
     metrics: str = sink.DEFAULT
@@ -168,7 +172,8 @@ class AgentSettings:
     def of_listen(self) -> ListenSettings:
         """The part of `api.server`."""
         certificates = (self.tls_cert_file, self.tls_key_file, self.tls_client_ca_files, self.tls_crl_file)
-        return ListenSettings(self.listen, self.listen_address, *certificates, self.disable_server_tls)
+        files = (self.access_file, self.audit_file)
+        return ListenSettings(self.listen, self.listen_address, *certificates, self.disable_server_tls, *files)
 
 
 def run(settings: AgentSettings) -> int:
@@ -259,6 +264,7 @@ class Agent:
             "names": dict(self.names.status()),
             "metrics": list(self.metrics.configuration.notes),
             **({"tls": tls} if (tls := self.server.tls_status()) else {}),
+            **self.server.door_status(),
             "memory_bytes": _resident_bytes(),
         }
 

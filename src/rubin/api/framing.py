@@ -1,10 +1,12 @@
 """Many messages per DATA frame, and what else must reach inside grpclib and h2. No other file does.
 
 Relies on grpclib 0.4.9 (pinned):
-  server.Stream: `_stream` (protocol.Stream) and `_send_message_done`; server.Server: `_protocol_factory`, `_handlers`;
+  server.Stream: `_stream` (protocol.Stream), `_send_message_done`, `_codec` and `_recv_type`, and that all requests are
+  read by `recv_message`; server.Server: `_protocol_factory`, `_handlers`, `_mapping`, which is asked by `get`;
   server.Handler: `_tasks`;
-  client.Channel: `_protocol_factory`, `_config`, `_h2_config`, `__connect__`;
+  client.Channel: `_protocol_factory`, `_config`, `_h2_config`, `__connect__`, `_connected`; client.Stream: `_stream`;
   protocol.Stream: `id`, `connection`, `wrapper`, `window_updated`, `_transport`, `_h2_connection`, `closable`;
+  protocol.Peer: `_transport`;
   protocol.Connection: `write_ready`, `_connection`, `_transport`, `flush`;
   protocol.H2Protocol: `connection_made`, `data_received`, `connection_lost`, `connection`.
 and on h2 4.x: H2Connection.streams, `outbound_flow_control_window` of a connection and of a stream,
@@ -15,14 +17,23 @@ and on h2 4.x: H2Connection.streams, `outbound_flow_control_window` of a connect
 # ruff: noqa: SLF001
 
 import asyncio
+import logging
+import socket
 import struct
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
 from grpclib import client, protocol, server
 from grpclib.config import Configuration
+from grpclib.const import Cardinality, Handler, Status
+from grpclib.events import RecvRequest
+from grpclib.exceptions import GRPCError
+from grpclib.metadata import decode_grpc_message
 from h2.exceptions import ProtocolError, StreamClosedError
 from h2.settings import SettingCodes
+
+from rubin.errors import RubinError
 
 _TURN_BYTES = 1 << 18  # what one stream sends before the connection's others may; some 400 full flows
 _CLIENT_FRAME_BYTES = 1 << 18
@@ -32,6 +43,8 @@ _FAREWELL_S = 0.2
 _DATA = 0
 
 SERVER_STOPS = "the server stops"  # why a request was cancelled, as opposed to a client that left
+
+logging.getLogger("hpack").setLevel(logging.INFO)  # below that it tells all headers, tokens too
 
 _turns: WeakKeyDictionary[protocol.Connection, asyncio.Lock] = WeakKeyDictionary()
 
@@ -56,6 +69,58 @@ async def send_framed(stream: server.Stream[Any, Any], messages: bytes) -> None:
 def has_left(stream: server.Stream[Any, Any]) -> bool:
     """Whether the client has given the request up, or its connection is lost: nobody is there to be told."""
     return bool(stream._stream.wrapper and stream._stream.wrapper.cancelled)
+
+
+class Peer(NamedTuple):
+    """Who is at the other end: `owner` of a process on this machine, by a Unix socket; the certificate is verified."""
+
+    address: str
+    certificate: Mapping[str, Any]
+    owner: str
+
+
+def peer_of(event: RecvRequest) -> Peer:
+    """The other end of a request's connection."""
+    transport = event.peer._transport
+    own = transport.get_extra_info("socket")
+    if own is not None and own.family == socket.AF_UNIX:
+        # struct ucred, socket(7)
+        pid, uid, _ = struct.unpack("3i", own.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return Peer(f"pid={pid}", {}, f"uid={uid}")
+    host, port = (transport.get_extra_info("peername") or ("", 0))[:2]
+    return Peer(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", event.peer.cert() or {}, "")
+
+
+def limit_requests(stream: server.Stream[Any, Any], most_bytes: int) -> None:
+    """Refuse messages that are larger before they are read: grpclib reads whatever their length says."""
+
+    async def received() -> Any:
+        head = await stream._stream.recv_data(5)
+        if not head:
+            return None
+        is_compressed, size = struct.unpack(">?I", head)
+        if is_compressed:
+            raise NotImplementedError
+        if size > most_bytes:
+            what = f"the request has {size:,} bytes, a request may have {most_bytes:,}"
+            raise GRPCError(Status.RESOURCE_EXHAUSTED, str(RubinError(what, "a smaller one, e.g. with fewer filters")))
+        message = await stream._stream.recv_data(size)
+        assert len(message) == size
+        return stream._codec.decode(message, stream._recv_type)
+
+    stream.recv_message = received  # type: ignore[method-assign]
+
+
+def true_answer(stream: client.Stream[Any, Any], error: GRPCError) -> GRPCError:
+    """What the server's headers say where grpclib did not look: some that refuse name no type of content."""
+    headers = dict(stream._stream.headers or ())
+    code = headers.get("grpc-status", "")
+    if "content-type" in headers or not code.isdigit() or int(code) not in _STATUSES:
+        return error
+    return GRPCError(Status(int(code)), decode_grpc_message(headers.get("grpc-message", "")))
+
+
+_STATUSES = {status.value for status in Status} - {Status.OK.value}
 
 
 async def _own_window(sender: protocol.Stream) -> None:
@@ -101,6 +166,18 @@ def _h2_stream(sender: protocol.Stream) -> Any:
     return sender._h2_connection.streams[sender.id or 0]
 
 
+class _Methods(dict[str, Handler]):
+    """By name. Others are answered, too: grpclib itself would leave out the type of content, which clients want."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Never None."""
+        return super().get(name, default) or Handler(_unknown, Cardinality.UNARY_STREAM, bytes, bytes)
+
+
+async def _unknown(_stream: server.Stream[Any, Any]) -> None:
+    raise GRPCError(Status.UNIMPLEMENTED, "there is no such method")
+
+
 class Server(server.Server):
     """grpclib's server, which can also close its connections (it only cancels their requests).
 
@@ -108,6 +185,10 @@ class Server(server.Server):
     """
 
     _protocols: WeakSet[protocol.H2Protocol]
+
+    def __init__(self, handlers: Collection[Any]) -> None:
+        super().__init__(handlers)
+        self._mapping = _Methods(self._mapping)
 
     def _protocol_factory(self) -> protocol.H2Protocol:
         made = super()._protocol_factory()
@@ -178,7 +259,18 @@ class NotGRPC(Exception):
 
 
 class Channel(client.Channel):
-    """grpclib's channel with large frames, large windows, and a dial that waits for the server's greeting."""
+    """grpclib's channel with large frames, large windows, and a dial that waits for the server's greeting. It connects
+    once: who was hung up on dials another, and knows that there was a break.
+    """
+
+    _is_dialled = False
+
+    async def __connect__(self) -> protocol.H2Protocol:
+        """What every request asks for. Raises ConnectionResetError where the connection is lost or was closed."""
+        if self._is_dialled and not self._connected:
+            raise ConnectionResetError("the connection is lost")
+        self._is_dialled = True
+        return await super().__connect__()
 
     def _protocol_factory(self) -> protocol.H2Protocol:
         return _Greeted(client.Handler(), self._config, self._h2_config)
@@ -224,5 +316,8 @@ __all__ = [
     "StreamClosedError",
     "channel_configuration",
     "has_left",
+    "limit_requests",
+    "peer_of",
     "send_framed",
+    "true_answer",
 ]

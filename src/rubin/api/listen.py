@@ -5,6 +5,7 @@ import ipaddress
 import logging
 import os
 import socket
+import ssl
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,10 @@ class ListenSettings:
     """Lists of revoked certificates, one of each client authority."""
     disable_server_tls: bool = False
     """TCP without TLS on every address, also beyond this machine: whoever reaches it sees every flow."""
+    access_file: str = ""
+    """Who may see what, TOML; clients without a certificate may show a token. "": everybody sees everything."""
+    audit_file: str = ""
+    """Who asked what, a JSON line a request; "stdout" for standard output."""
 
 
 def unix_socket(path: str) -> socket.socket:
@@ -148,7 +153,14 @@ class Certificates(Reloading):
         files = of_server(TlsFiles(*pair, settings.tls_client_ca_files, settings.tls_crl_file))
         refusals = Refusals()
         self._refused = refusals.counts
-        super().__init__(lambda: server_context(files, refusals), files)
+
+        def made() -> ssl.SSLContext:
+            context = server_context(files, refusals)
+            if settings.access_file and files.authorities:
+                context.verify_mode = ssl.CERT_OPTIONAL  # a token will do, and the door asks for one of the two
+            return context
+
+        super().__init__(made, files)
 
     def status(self) -> dict[str, object]:
         """Whether the files are in use as they are, and how many clients were refused, by reason."""

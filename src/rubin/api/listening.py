@@ -11,6 +11,7 @@ from grpclib.events import RecvRequest, SendInitialMetadata, SendTrailingMetadat
 from grpclib.reflection.service import ServerReflection
 
 from rubin.api import asking
+from rubin.api.door import Door
 from rubin.api.framing import Server
 from rubin.api.listen import ListenSettings, tcp_socket, tls_of, unix_socket
 from rubin.api.service import Service
@@ -42,9 +43,14 @@ class Listening:
         """As `Certificates.status`; {} where TCP is not encrypted."""
         return self._tls.status() if self._tls is not None else {}
 
+    def door_status(self) -> dict[str, object]:
+        """As `Door.status`."""
+        return self._door.status()
+
     def open(self) -> None:
         """Take the addresses. Raises RubinError where it cannot; then nothing is taken."""
         self._tls = tls_of(self._settings)
+        self._door = Door(self._settings.access_file, self._settings.audit_file)
         try:
             if self._settings.listen_address:
                 plain = self._settings.disable_server_tls
@@ -57,13 +63,14 @@ class Listening:
         except RubinError:
             for listener in self._listeners:
                 listener.close()
+            self._door.close()
             raise
 
     async def serve(self, services: Sequence[Service]) -> None:
         """Answer, and describe the services to who asks."""
         for listener in self._listeners:
             server = Server(ServerReflection.extend(list(services)))
-            listen(server, RecvRequest, asking.note)
+            listen(server, RecvRequest, self._door.enter)
             listen(server, SendInitialMetadata, self._say)
             listen(server, SendTrailingMetadata, self._say)
             over_tcp = listener.family != socket.AF_UNIX
@@ -80,15 +87,19 @@ class Listening:
             server.hang_up()
             await server.wait_closed()
         self._servers = []
+        self._door.close()
         path = Path(self._settings.socket_path)
         if self._socket_inode and path.exists() and path.stat().st_ino == self._socket_inode:
             path.unlink()
 
     async def _say(self, event: SendInitialMetadata | SendTrailingMetadata) -> None:
         event.metadata.update(self._headers)
+        if asking.is_narrowed():
+            event.metadata[asking.NARROWED] = "1"
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
             if self._tls is not None:
                 self._tls.refresh()  # new connections do so, too; what is wrong is told before one comes
+            await self._door.refresh()

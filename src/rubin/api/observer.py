@@ -9,6 +9,7 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from rubin import __version__
+from rubin.api import asking
 from rubin.api.encoding import Encoders, messages
 from rubin.api.framing import send_framed
 from rubin.api.namespaces import Namespaces, Rate
@@ -38,12 +39,14 @@ class Observer:
     def service(self) -> Service:
         """The methods by Hubble's names."""
         methods = {
-            "GetFlows": streaming(self.get_flows, pb.GetFlowsRequest, pb.GetFlowsResponse),
+            "GetFlows": streaming(self.get_flows, pb.GetFlowsRequest, pb.GetFlowsResponse, readers=True),
             "GetAgentEvents": streaming(self.get_agent_events, pb.GetAgentEventsRequest, pb.GetAgentEventsResponse),
             "GetDebugEvents": streaming(_get_debug_events, pb.GetDebugEventsRequest, pb.GetDebugEventsResponse),
-            "GetNodes": unary(_get_nodes, pb.GetNodesRequest, pb.GetNodesResponse),
-            "GetNamespaces": unary(self.get_namespaces, pb.GetNamespacesRequest, pb.GetNamespacesResponse),
-            "ServerStatus": unary(self.server_status, pb.ServerStatusRequest, pb.ServerStatusResponse),
+            "GetNodes": unary(_get_nodes, pb.GetNodesRequest, pb.GetNodesResponse, readers=True),
+            "GetNamespaces": unary(
+                self.get_namespaces, pb.GetNamespacesRequest, pb.GetNamespacesResponse, readers=True
+            ),
+            "ServerStatus": unary(self.server_status, pb.ServerStatusRequest, pb.ServerStatusResponse, readers=True),
         }
         return Service(SERVICE, methods)
 
@@ -61,6 +64,7 @@ class Observer:
         async with aclosing(aiter(reading)) as batches:
             async for batch in batches:
                 encoded = messages(encoder, batch)
+                asking.note_flows(len(batch))
                 del batch  # or it would keep its segment alive while a slow client reads
                 await send_framed(stream, encoded)
 
@@ -72,10 +76,11 @@ class Observer:
             await stream.send_message(event)
 
     async def get_namespaces(self, _request: pb.GetNamespacesRequest) -> pb.GetNamespacesResponse:
-        """The namespaces of the last hour's flows."""
+        """The namespaces of the last hour's flows, those that may be seen."""
         while self._namespaces.update():
             await asyncio.sleep(0)
-        held = [pb.Namespace(cluster=cluster, namespace=name) for cluster, name in self._namespaces.held()]
+        seen = [one for one in self._namespaces.held() if asking.sight().sees(one[1])]
+        held = [pb.Namespace(cluster=cluster, namespace=name) for cluster, name in seen]
         return pb.GetNamespacesResponse(namespaces=held)
 
     async def server_status(self, _request: pb.ServerStatusRequest) -> pb.ServerStatusResponse:

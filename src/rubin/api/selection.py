@@ -7,12 +7,15 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from rubin.api import asking
+from rubin.api.sight import Sight
 from rubin.errors import UsageError
 from rubin.model.batch import FlowBatch
 from rubin.model.filter import Filters, FlowFilter
 from rubin.wire.filters import filters_of
 from rubin.wire.pb.observer_pb2 import GetFlowsRequest
 
+MOST_FILTERS = 200
 _LEAST_NS, _GREATEST_NS = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
 
 
@@ -57,17 +60,47 @@ class Selection:
 
 
 def selection_of(request: GetFlowsRequest) -> Selection:
-    """The request as a selection. Raises UsageError, which says what is wrong with the request."""
+    """The request as a selection of what who asks may see. Raises UsageError, which says what is wrong with the
+    request.
+    """
+    if (number := len(request.whitelist) + len(request.blacklist)) > MOST_FILTERS:
+        what = f"the request has {number:,} filters, it may have {MOST_FILTERS:,}"
+        raise UsageError(what, "several values in one filter: --pod a --pod b, or --pod a,b")
     if request.first and request.follow:
         raise UsageError("first cannot be specified with follow", "first alone, or follow with a number")
     return Selection(
-        filters=compiled(*filters_of(request)),
+        filters=_narrowed(compiled(*filters_of(request)), asking.sight()),
         number=request.number,
         first=request.first,
         follow=request.follow,
         since_ns=time_ns(request.since) if request.HasField("since") else None,
         until_ns=time_ns(request.until) if request.HasField("until") else None,
     )
+
+
+class _Narrowed(Filters):
+    """Flows that are seen, and wanted by the filters."""
+
+    def __init__(self, wanted: Filters | None, sight: Sight) -> None:
+        super().__init__()
+        self._wanted, self._sight = wanted, sight
+
+    @property
+    def everything(self) -> bool:
+        """Some are refused."""
+        return False
+
+    def mask(self, batch: FlowBatch) -> npt.NDArray[np.bool_]:
+        """As a filter's."""
+        mask = self._sight.mask(batch)
+        if self._wanted is not None and mask.any():
+            rows = np.flatnonzero(mask)
+            mask[rows] = self._wanted.mask(batch.take(rows))
+        return mask
+
+
+def _narrowed(wanted: Filters | None, sight: Sight) -> Filters | None:
+    return wanted if sight.is_all else _Narrowed(wanted, sight)
 
 
 def compiled(allow: Sequence[FlowFilter], deny: Sequence[FlowFilter]) -> Filters | None:

@@ -3,10 +3,12 @@
 import asyncio
 import socket
 import threading
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from rubin import __version__
+from rubin.api import asking
 from rubin.api.columns import Columns
 from rubin.api.health import health_service
 from rubin.api.listen import ListenSettings
@@ -35,7 +37,8 @@ class Server:
         status: Callable[[], Mapping[str, Any]] = dict,
         endpoints: Callable[[str, int], list[Any]] = lambda _who, _time_ns: [],
     ) -> None:
-        self._listening = Listening(settings or ListenSettings(), {"hubble-server-version": __version__})
+        headers = {"hubble-server-version": __version__, asking.SERVER: uuid.uuid4().hex}
+        self._listening = Listening(settings or ListenSettings(), headers)
         self._ring, self._status, self._endpoints = ring, status, endpoints
         self._node_name = node_name or socket.gethostname()
 
@@ -47,6 +50,10 @@ class Server:
     def tls_status(self) -> Mapping[str, Any]:
         """As `Certificates.status`; {} where TCP is not encrypted."""
         return self._listening.tls_status()
+
+    def door_status(self) -> Mapping[str, Any]:
+        """As `Door.status`."""
+        return self._listening.door_status()
 
     async def start(self) -> None:
         """Listen and answer."""

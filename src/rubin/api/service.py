@@ -9,7 +9,8 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
-from rubin.api.framing import SERVER_STOPS, StreamClosedError
+from rubin.api import asking
+from rubin.api.framing import SERVER_STOPS, StreamClosedError, has_left
 from rubin.errors import RubinError
 
 Request = TypeVar("Request", bound=Message)
@@ -17,11 +18,19 @@ Reply = TypeVar("Reply", bound=Message)
 
 
 def unary(
-    answer: Callable[[Request], Awaitable[Reply]], request_type: type[Request], reply_type: type[Reply]
+    answer: Callable[[Request], Awaitable[Reply]],
+    request_type: type[Request],
+    reply_type: type[Reply],
+    readers: bool = False,
 ) -> Handler:
-    """A method with one request and one reply."""
+    """A method with one request and one reply.
+
+    With `readers` it keeps to `asking.sight()`; one that does not is answered to those only who may see everything.
+    """
 
     async def handle(stream: Stream[Request, Reply]) -> None:
+        if not readers:
+            asking.need_everything()
         request = await _received(stream)
         try:
             reply = await answer(request)
@@ -36,19 +45,22 @@ def streaming(
     answer: Callable[[Stream[Request, Reply], Request], Awaitable[None]],
     request_type: type[Request],
     reply_type: type[Reply],
+    readers: bool = False,
 ) -> Handler:
-    """A method with one request and a stream of replies, which `answer` sends itself."""
+    """A method with one request and a stream of replies, which `answer` sends itself. `readers` as with `unary`."""
 
     async def handle(stream: Stream[Request, Reply]) -> None:
+        if not readers:
+            asking.need_everything()
         request = await _received(stream)
         try:
             await answer(stream, request)
         except RubinError as error:
             raise GRPCError(Status.INVALID_ARGUMENT, str(error)) from error
-        except StreamClosedError:  # the client has left: nobody is there to be told
-            return
+        except StreamClosedError as error:
+            raise asyncio.CancelledError from error  # grpclib logs any other end of a request that was given up
         except asyncio.CancelledError as error:
-            if SERVER_STOPS in error.args:
+            if SERVER_STOPS in error.args and not has_left(stream):
                 raise GRPCError(Status.UNAVAILABLE, SERVER_STOPS) from error
             raise
 
@@ -64,6 +76,7 @@ async def _received(stream: Stream[Request, Any]) -> Request:
         raise GRPCError(Status.INVALID_ARGUMENT, "the request is no message of this method") from error
     if request is None:
         raise GRPCError(Status.INVALID_ARGUMENT, "the request is missing")
+    asking.note_request(request)
     return request
 
 

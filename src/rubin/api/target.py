@@ -2,10 +2,12 @@
 
 import base64
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
 
 from rubin.api.listen import host_and_port
-from rubin.errors import UsageError
+from rubin.errors import RubinError, UsageError
 from rubin.trust.contexts import Reloading
 from rubin.trust.files import TlsFiles
 
@@ -29,7 +31,10 @@ class ClientSettings:
     """Lists of revoked certificates, one of each authority of servers."""
     tls_server_name: str = ""
     basic_auth_username: str = ""
-    basic_auth_password: str = ""
+    basic_auth_password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    token_file: str = ""
+    """Where the token is that says who asks, unless it is given itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,9 @@ def tls_context(settings: ClientSettings, target: Target) -> ssl.SSLContext | No
     if target.tls:
         return _context(settings)
     _need_pair(settings)
+    if _has_token(settings) and not target.path and not _is_here(target.host):
+        what = f"anybody on the way to {target.text} could read the token"
+        raise UsageError(what, "--tls, or tls:// before the server")
     if (
         settings.tls_client_cert_file
         or settings.tls_ca_cert_files
@@ -108,9 +116,38 @@ def _need_pair(settings: ClientSettings) -> None:
 def authorization(settings: ClientSettings) -> dict[str, str]:
     """The header of each request that says who asks. Raises UsageError where half of it is missing."""
     username, password = settings.basic_auth_username, settings.basic_auth_password
+    if _has_token(settings):
+        if username or password:
+            raise UsageError(
+                "a token is given, and a user name", "one of --bearer-token-file and --basic-auth-username"
+            )
+        return {"authorization": f"Bearer {settings.token or _token_in(settings.token_file)}"}
     if bool(username) != bool(password):
         raise UsageError("username and password are both required", "--basic-auth-username and --basic-auth-password")
     if not username:
         return {}
     token = base64.b64encode(f"{username}:{password}".encode()).decode()
     return {"authorization": f"Basic {token}"}
+
+
+def _has_token(settings: ClientSettings) -> bool:
+    return bool(settings.token or settings.token_file)
+
+
+def _token_in(path: str) -> str:
+    """Raises RubinError where there is none."""
+    try:
+        token = Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise RubinError(f"cannot read the token in {path}: {reason}", "check --bearer-token-file") from error
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise RubinError(f"{path} holds no token", "the line that `rubin token` prints first")
+    return token
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

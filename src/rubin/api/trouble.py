@@ -4,6 +4,7 @@ import socket
 import ssl
 import time
 
+from google.protobuf.message import DecodeError
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
@@ -12,11 +13,12 @@ from rubin.api.target import ClientSettings, Target
 from rubin.errors import RubinError, UsageError
 from rubin.trust import refusals
 
-TROUBLES = (OSError, GRPCError, StreamTerminatedError, NotGRPC, ProtocolError, TimeoutError)
+TROUBLES = (OSError, GRPCError, StreamTerminatedError, NotGRPC, ProtocolError, TimeoutError, DecodeError)
 
 _WAY_ON = "\n  try: "  # as errors.RubinError writes it
 _ANOTHER = "is the agent running (`rubin agent`)? --server names another"
-_CREDENTIALS = "--basic-auth-username and --basic-auth-password, or --tls-client-cert-file and --tls-client-key-file"
+_CERTIFICATE = "--tls-client-cert-file and --tls-client-key-file"
+_CREDENTIALS = f"--bearer-token-file, --basic-auth-username and --basic-auth-password, or {_CERTIFICATE}"
 
 
 def explained(error: BaseException, target: Target, settings: ClientSettings) -> RubinError:
@@ -32,6 +34,8 @@ def explained(error: BaseException, target: Target, settings: ClientSettings) ->
             return _tls(error, target)
         case StreamTerminatedError() | ProtocolError():
             return RubinError(f"{target.text} ended the connection: {error}", "ask again; the server's log says why")
+        case DecodeError():
+            return RubinError(f"what {target.text} says makes no sense: {error}", "another server")
         case TimeoutError():
             return RubinError(f"{target.text} does not answer within {settings.timeout_s:g} s", _ANOTHER)
     return _unreachable(error, target)
@@ -97,7 +101,7 @@ _ALERTS = {
 def _tls(error: ssl.SSLError, target: Target) -> RubinError:
     reason = (getattr(error, "reason", None) or str(error)).replace("_", " ").lower()
     if "certificate required" in reason or "handshake failure" in reason:
-        return RubinError(f"{target.text} wants a client certificate", _CREDENTIALS)
+        return RubinError(f"{target.text} wants a client certificate", _CERTIFICATE)
     said = next((words for alert, words in _ALERTS.items() if alert in reason), "")
     if said:
         return RubinError(f"{target.text} {said}", "another certificate; the server's log says more")
@@ -121,7 +125,8 @@ def _answered(error: GRPCError, target: Target, settings: ClientSettings) -> Rub
             return UsageError(sentence, way_on)
         case Status.UNAUTHENTICATED | Status.PERMISSION_DENIED:
             return RubinError(
-                f"{target.text} does not let you in: {sentence or error.status.name.lower()}", _CREDENTIALS
+                f"{target.text} does not let you in: {sentence or error.status.name.lower()}",
+                way_on or _CREDENTIALS,
             )
         case Status.UNIMPLEMENTED:
             return RubinError(f"{target.text} does not offer this: {sentence}", "a node's own server, or a relay")

@@ -33,6 +33,13 @@ _FLAGS = (
         "yes",
         group=_SERVE,
     ),
+    Flag("access-file", "Who may see what: roles, tokens, certificates, TOML.", group=_SERVE, metavar="FILE"),
+    Flag(
+        "audit-file",
+        "Who asked what, a JSON line a request; 'stdout' for standard output.",
+        group=_SERVE,
+        metavar="FILE",
+    ),
     Flag("metrics-address", "host:port of /metrics; '' for none.", group=_SERVE, metavar="ADDRESS"),
     Flag(
         "metrics",

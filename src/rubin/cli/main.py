@@ -26,6 +26,7 @@ COMMANDS = {
     "relay": "Be one server for many nodes",
     "replay": "Show the flows of a capture file or of saved Hubble JSON",
     "certs": "Make the certificates by which nodes, relays and clients know each other",
+    "token": "Make a token by which somebody may ask a server",
     "config": "View and change the settings of this command line",
     "completion": "Print the completion script of a shell",
     "version": "Print the version",

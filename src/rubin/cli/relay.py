@@ -22,6 +22,13 @@ _FLAGS = (
     Flag("tls-client-ca-files", "Authorities that must have signed a client's certificate.", "list", group=_SERVE),
     Flag("tls-crl-file", "Certificates of clients that were revoked, PEM.", group=_SERVE, metavar="FILE"),
     Flag("disable-server-tls", "Serve without TLS, also beyond this machine.", "yes", group=_SERVE),
+    Flag("access-file", "Who may see what: roles, tokens, certificates, TOML.", group=_SERVE, metavar="FILE"),
+    Flag(
+        "audit-file",
+        "Who asked what, a JSON line a request; 'stdout' for standard output.",
+        group=_SERVE,
+        metavar="FILE",
+    ),
     Flag("health-listen-address", "host:port of the health service alone, for probes.", group=_SERVE),
     Flag("metrics-listen-address", "host:port of /metrics.", group=_SERVE),
     Flag(

@@ -1,5 +1,6 @@
 """Which server a client command talks to."""
 
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -50,7 +51,16 @@ def client_settings(arguments: Arguments, local_socket: str = LOCAL_SOCKET) -> C
         tls_server_name=arguments["tls-server-name"],
         basic_auth_username=arguments["basic-auth-username"],
         basic_auth_password=arguments["basic-auth-password"],
+        **_token(arguments),
     )
+
+
+def _token(arguments: Arguments) -> dict[str, str]:
+    """The environment's token unless a file is named on the command line."""
+    token = os.environ.get("RUBIN_TOKEN", "").strip()
+    if token and arguments.sources.get("bearer-token-file") != "flag":
+        return {"token": token}
+    return {"token_file": arguments["bearer-token-file"]}
 
 
 def _answers(path: str) -> bool:

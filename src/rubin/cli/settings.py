@@ -43,6 +43,11 @@ SERVER = (
     _server("tls-server-name", "The name that the server's certificate must have.", default=""),
     _server("basic-auth-username", "User name, where the server wants one.", default=""),
     _server("basic-auth-password", "Password, where the server wants one.", default=""),
+    _server(
+        "bearer-token-file",
+        "File with the token that says who asks; RUBIN_TOKEN may hold the token itself.",
+        default="",
+    ),
     _server("port-forward", "Reach Hubble Relay through the Kubernetes API.", "yes", False, "P"),
     _server("port-forward-port", "Local port of the forwarding.", "number", 4245),
     _server("kube-context", "Kubernetes context for --port-forward.", default=""),
