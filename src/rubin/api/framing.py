@@ -28,7 +28,7 @@ from grpclib import client, protocol, server
 from grpclib.config import Configuration
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.events import RecvRequest
-from grpclib.exceptions import GRPCError
+from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.metadata import decode_grpc_message
 from h2.exceptions import ProtocolError, StreamClosedError
 from h2.settings import SettingCodes
@@ -266,9 +266,9 @@ class Channel(client.Channel):
     _is_dialled = False
 
     async def __connect__(self) -> protocol.H2Protocol:
-        """What every request asks for. Raises ConnectionResetError where the connection is lost or was closed."""
+        """What every request asks for. Raises StreamTerminatedError where the connection is lost or was closed."""
         if self._is_dialled and not self._connected:
-            raise ConnectionResetError("the connection is lost")
+            raise StreamTerminatedError("it is lost")
         self._is_dialled = True
         return await super().__connect__()
 
