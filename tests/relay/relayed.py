@@ -103,7 +103,7 @@ class Follower:
         self.batches: list[FlowBatch] = []
         self.late: list[FlowBatch] = []
         self.statuses: list[GetFlowsResponse] = []
-        self.seen_s: list[tuple[float, int]] = []
+        self.seen_s: list[float] = []
         self.error: BaseException | None = None
         self._request = GetFlowsRequest(**fields)
         self._settings = ClientSettings(address) if isinstance(address, str) else address
@@ -152,9 +152,11 @@ class Follower:
             async for told in client.told(self._request):
                 if told.status is not None:
                     self.statuses.append(told.status)
-                if told.flows is not None:
-                    (self.late if told.is_late else self.batches).append(told.flows)
-                    self.seen_s.append((time.time(), len(told.flows)))
+                if told.flows is not None and told.is_late:
+                    self.late.append(told.flows)
+                elif told.flows is not None:
+                    self.seen_s.append(time.time())
+                    self.batches.append(told.flows)
 
 
 def ask(address: str | ClientSettings, question: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
