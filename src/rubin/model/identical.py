@@ -1,12 +1,9 @@
 """Which flows are the same one, told twice."""
 
 import numpy as np
-import numpy.typing as npt
 
 from rubin.model.batch import FlowBatch
-from rubin.model.codes import mix
-
-U64 = npt.NDArray[np.uint64]
+from rubin.model.codes import U64, mix
 
 
 def keys(batch: FlowBatch) -> U64:

@@ -13,7 +13,8 @@ from rubin.api.promises import Lateness
 from rubin.api.selection import time_ns
 from rubin.api.told import Promise, Told, Wishes
 from rubin.model.batch import FlowBatch
-from rubin.model.identical import U64, keys
+from rubin.model.codes import U64
+from rubin.model.identical import keys
 from rubin.relay.merge import Merge
 from rubin.relay.pool import Peer
 from rubin.wire.pb.observer_pb2 import GetFlowsRequest, GetFlowsResponse

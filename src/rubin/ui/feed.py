@@ -16,7 +16,7 @@ from rubin.api.client import Client
 from rubin.api.target import ClientSettings, target_of
 from rubin.errors import RubinError
 from rubin.model.batch import FlowBatch, adopt
-from rubin.model.codes import U64, mix
+from rubin.model.identical import keys
 from rubin.model.tables import Tables
 from rubin.store.ring import Ring
 from rubin.wire.pb.observer_pb2 import GetFlowsRequest
@@ -290,24 +290,14 @@ class _Held:
     """The flows of the last seconds before a break."""
 
     def __init__(self, ring: Ring, since_ns: int, newest_ns: int) -> None:
-        keys = [_keys(view)[view["time_ns"] >= since_ns] for view in ring.scan(since_ns=since_ns)]
-        self._keys = np.sort(np.concatenate([np.empty(0, np.uint64), *keys]))
+        found = [keys(view)[view["time_ns"] >= since_ns] for view in ring.scan(since_ns=since_ns)]
+        self._keys = np.sort(np.concatenate([np.empty(0, np.uint64), *found]))
         self.since_ns, self.newest_ns = since_ns, newest_ns
         self.is_bridged = False
 
     def mask(self, batch: FlowBatch) -> Mask:
         """(n,) bool: those of the batch that are among them, and older ones, which nobody asked for."""
-        keys = _keys(batch)
-        is_held = np.searchsorted(self._keys, keys) < np.searchsorted(self._keys, keys, "right")
+        own = keys(batch)
+        is_held = np.searchsorted(self._keys, own) < np.searchsorted(self._keys, own, "right")
         found: Mask = is_held | (batch["time_ns"] < self.since_ns)
         return found
-
-
-def _keys(batch: FlowBatch) -> U64:
-    """By UUID; a flow without one by its time and ends."""
-    named = (batch["uuid_high"] != 0) | (batch["uuid_low"] != 0)
-    own = mix(batch["uuid_high"], batch["uuid_low"])
-    if named.all():
-        return own
-    ends = (batch[f"{side}_{part}"] for side in ("source", "destination") for part in ("high", "low", "port"))
-    return np.where(named, own, mix(batch["time_ns"], batch["event_type"], batch["tcp_flags"], *ends))
