@@ -258,7 +258,7 @@ static __always_inline void tell_clear(const struct call *call, struct object *o
 
 	if (object->tag == NO_CONNECTION)
 		return;
-	entry = object->tag ? find(object->tag, &index) : NULL;
+	entry = object->tag ? find(ENTRIES, object->tag, MASK, &index) : NULL;
 	details = entry ? bpf_map_lookup_elem(DETAILS, &index) : NULL;
 	if (!entry || !details) {
 		object->tag = 0;

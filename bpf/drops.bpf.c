@@ -174,7 +174,7 @@ static __always_inline void describe_socket(struct flow_record *record, struct s
 	tag = tag_of_socket(sk);
 	if (!tag)
 		return;
-	entry = find(tag, &index);
+	entry = find(ENTRIES, tag, MASK, &index);
 	details = bpf_map_lookup_elem(DETAILS, &index);
 	if (entry && details && details->owner.pid)
 		describe_owner(record, &details->owner);
@@ -213,7 +213,7 @@ static __always_inline bool is_own_socket(struct sock *sk)
 	if (owner && owner->pid == settings.own_pid)
 		return true;
 	tag = tag_of_socket(sk);
-	entry = tag ? find(tag, &index) : NULL;
+	entry = tag ? find(ENTRIES, tag, MASK, &index) : NULL;
 	return entry && entry->state & OURS;
 }
 

@@ -2,7 +2,7 @@
 /* Records made from the table alone, with no packet at hand. Needs a vantage. */
 #pragma once
 
-#include "pool.h"
+#include "table.h"
 
 static __always_inline __u8 is_reply(__u32 state, int direction)
 {

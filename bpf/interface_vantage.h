@@ -4,7 +4,7 @@
 
 #include "table.h"
 
-TABLE(interface_sets, interface_entries, interface_details, interface_pool);
+TABLE(interface_entries, interface_details);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -14,18 +14,14 @@ struct {
 	__type(value, __u32); /* enum interface_kind */
 } interfaces SEC(".maps");
 
-#define SETS (&interface_sets)
 #define ENTRIES (&interface_entries)
 #define DETAILS (&interface_details)
-#define POOL (&interface_pool)
 #define MASK (settings.interface_mask)
 #define PLACE LOSS_INTERFACES
 #define MALFORMED_PLACE LOSS_MALFORMED_INTERFACES
 #define EVICTED TALLY_EVICTED_INTERFACES
 #define TELLS_TCP_LIFE 0 /* sockets do; it should be told once */
 #define LISTENS 0 /* the same */
-
-#include "pool.h"
 
 /* What comes in at an interface is received here and sent on elsewhere: Hubble's levels tell it there. */
 static __always_inline bool is_suppressed(const int direction)

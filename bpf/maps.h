@@ -47,23 +47,19 @@
  *  tallies             per-CPU array        all but owners              [enum tally] u64, nothing is lost here
  *  owners              sk_storage           all but interfaces          struct owner of sockets that bound a port
  *  listeners           LRU hash             owners, sockets             struct listener -> u8
- *  socket_sets         array                sockets, tcp, drops, clear  struct set: where whose entry is
- *  socket_pool         array                the same                    struct pool: which entries are free
- *  socket_entries      array                the same                    struct entry, one cache line a connection
- *  socket_details      array                the same                    struct details, same index
+ *  socket_entries      array                sockets, tcp, drops         struct entry, one cache line a connection
+ *  socket_details      array                sockets, tcp, drops         struct details, same index
  *  closed              array                sockets, tcp, drops         u64: who opened connections that have closed
  *  executables         array                processes                   by process: the path of what it executes
  *  cgroup_paths        array                processes                   by cgroup: its path
- *  interface_sets      array                interfaces                  the same for the interface vantage
- *  interface_pool      array                interfaces
- *  interface_entries   array                interfaces
+ *  interface_entries   array                interfaces                  the same for the interface vantage
  *  interface_details   array                interfaces
  *  interfaces          hash                 interfaces                  ifindex -> enum interface_kind; absent: NETWORK
  *  fragments           LRU hash             interfaces                  ports of first fragments
  *
  * A map that stands in several objects is the same map: load the first object, then give its
- * descriptor to the others (bpf_map__reuse_fd). User space sets max_entries of the tables
- * (a power of two for entries and details of a vantage, an eighth for its sets) and writes settings.*_mask to match.
+ * descriptor to the others (bpf_map__reuse_fd). User space sets max_entries of the four tables
+ * (the same power of two for entries and details of a vantage) and writes settings.*_mask to match.
  *
  * Settings are `const volatile struct settings settings` in .rodata of every object but owners.
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* What happens with a packet at a vantage point. Needs a vantage, which gives
- *	SETS, ENTRIES, DETAILS, POOL, MASK, PLACE, MALFORMED_PLACE, EVICTED, TELLS_TCP_LIFE, LISTENS, is_suppressed
+ *	ENTRIES, DETAILS, MASK, PLACE, MALFORMED_PLACE, EVICTED, TELLS_TCP_LIFE, LISTENS, is_suppressed
  *	glance	the sight of an ordinary packet, quickly; false: look closer
  *	look	the sight of any packet, and what its headers say
  *	netns_of	the socket's, the device's
@@ -195,45 +195,46 @@ static __always_inline __u32 opener_of(const struct packet *packet, int directio
 	}
 }
 
-/* The least recently used of a tag's sets goes, once it has told what it holds. */
-__noinline int evict(__u64 tag)
+/* A place of the tag's set, BUSY in our name: its preferred one, another free one, or that of the
+ * least recently used, which tells what it holds. False when other processors were quicker. */
+__noinline int make_room(__u64 tag, __u32 *index)
 {
-	__u32 now = now_ticks(), oldest = 0, slot, index = 0;
+	__u32 preferred = preferred_place(tag, MASK), now = now_ticks(), oldest = 0, slot = preferred;
 	struct details *details;
 	struct entry *entry;
 	__u64 old = 0;
 
-	for (int behind = 0; behind < 2; behind++) {
-		struct set *set = set_of(tag, behind);
+	if (!index)
+		return false;
+	for (__u32 way = 0; way < WAYS; way++) {
+		__u32 candidate = preferred ^ way;
 
-		for (__u32 way = 0; set && way < WAYS; way++) {
-			slot = set->places[way];
-			entry = bpf_map_lookup_elem(ENTRIES, &slot);
-			if (set->places[way] && entry && entry->tag & 1 && now - entry->used >= oldest) {
-				oldest = now - entry->used;
-				old = entry->tag;
-				index = slot;
-			}
+		entry = bpf_map_lookup_elem(ENTRIES, &candidate);
+		if (!entry)
+			return false;
+		if (!entry->tag) {
+			slot = candidate;
+			old = 0;
+			break;
+		}
+		if (entry->tag != BUSY && now - entry->used >= oldest) {
+			oldest = now - entry->used;
+			slot = candidate;
+			old = entry->tag;
 		}
 	}
-	entry = bpf_map_lookup_elem(ENTRIES, &index);
-	details = bpf_map_lookup_elem(DETAILS, &index);
-	if (!old || !entry || !details || !empty_entry(entry, details, old))
+	*index = slot;
+	entry = bpf_map_lookup_elem(ENTRIES, &slot);
+	details = bpf_map_lookup_elem(DETAILS, &slot);
+	if (!entry || !details)
 		return false;
-	forget(old, index);
+	if (!old)
+		return !__sync_val_compare_and_swap(&entry->tag, 0, BUSY);
+	if (!empty_entry(entry, details, old))
+		return false;
+	displace(ENTRIES, old, MASK, slot, -1);
 	tally(EVICTED);
 	return true;
-}
-
-/* An entry for a tag, BUSY in our name, and its place. False where there is none, or others were quicker. */
-__noinline int make_room(__u64 tag, __u32 *index)
-{
-	if (!index || !draw(index))
-		return false;
-	if (settle(tag, *index))
-		return true;
-	put_back(*index);
-	return false;
 }
 
 static __always_inline void fill(struct details *details, const struct packet *packet, int direction)
@@ -261,12 +262,8 @@ __noinline int enlist(struct __sk_buff *skb, struct sight *sight, int direction)
 	struct entry *entry;
 	__u32 index = 0;
 
-	if (!sight)
+	if (!sight || (!make_room(sight->tag, &index) && !make_room(sight->tag, &index)))
 		return -1;
-	for (int try = 0; !make_room(sight->tag, &index); try++) {
-		if (try == 2 || !evict(sight->tag))
-			return -1;
-	}
 	entry = bpf_map_lookup_elem(ENTRIES, &index);
 	details = bpf_map_lookup_elem(DETAILS, &index);
 	if (!entry || !details)
@@ -283,7 +280,7 @@ __noinline int enlist(struct __sk_buff *skb, struct sight *sight, int direction)
 	entry->seen[IN] = entry->seen[OUT] = 0;
 	entry->flags[IN] = entry->flags[OUT] = 0;
 	entry->used = now_ticks();
-	__sync_lock_test_and_set(&entry->tag, sight->tag);
+	retag(ENTRIES, entry, index, MASK, 0, sight->tag);
 	return index;
 }
 
@@ -316,7 +313,7 @@ static __always_inline void observe(struct __sk_buff *skb, const int direction)
 
 	if (!glance(skb, direction, &sight) && !look_closely(skb, &sight, direction))
 		return;
-	entry = find(sight.tag, &index);
+	entry = find(ENTRIES, sight.tag, MASK, &index);
 	if (!entry) {
 		index = enlist(skb, &sight, direction);
 		entry = bpf_map_lookup_elem(ENTRIES, &index);

@@ -87,17 +87,13 @@ struct {
 
 #define MUTE_PLACES 65536
 
-struct mutes {
-	__u8 is_mute[8];
-};
-
 /* Written by user space: servers with whom nothing was said that it reads, by a hash of address and port. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, MUTE_PLACES / 8);
+	__uint(max_entries, MUTE_PLACES);
 	__type(key, __u32);
-	__type(value, struct mutes);
+	__type(value, __u64); /* 1: such a one */
 } mute SEC(".maps");
 
 static __always_inline __u32 mute_place(const __u64 *server, __u16 port)
@@ -110,16 +106,15 @@ static __always_inline __u32 mute_place(const __u64 *server, __u16 port)
 /* Whether a connection is with such a server; who that is says who opened it. */
 static __always_inline bool is_mute(const struct details *details, __u32 state)
 {
-	struct mutes *found;
-	__u32 place, group;
+	__u32 place;
+	__u64 *is;
 
 	if (!(state & OPENED))
 		return false;
 	place = state & OPENED_LOCALLY ? mute_place(details->remote, details->remote_port) :
 					 mute_place(details->local, details->local_port);
-	group = place / 8;
-	found = bpf_map_lookup_elem(&mute, &group);
-	return found && found->is_mute[place % 8];
+	is = bpf_map_lookup_elem(&mute, &place);
+	return is && *is;
 }
 
 /* Whether the agent's share of the machine leaves this connection out. */

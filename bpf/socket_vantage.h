@@ -4,12 +4,10 @@
 
 #include "owner.h"
 
-TABLE(socket_sets, socket_entries, socket_details, socket_pool);
+TABLE(socket_entries, socket_details);
 
-#define SETS (&socket_sets)
 #define ENTRIES (&socket_entries)
 #define DETAILS (&socket_details)
-#define POOL (&socket_pool)
 #define MASK (settings.socket_mask)
 #define PLACE LOSS_SOCKETS
 #define MALFORMED_PLACE LOSS_MALFORMED_SOCKETS
@@ -17,11 +15,9 @@ TABLE(socket_sets, socket_entries, socket_details, socket_pool);
 #define TELLS_TCP_LIFE 1
 #define LISTENS settings.listens
 
-#include "pool.h"
-
 /* Who opened connections that have closed: the kernel may still answer for one of them, with a last
- * ACK out of TIME_WAIT (before 6.13), when its entry has gone. A later one takes the place. Few, so that they stay in the caches. */
-#define CLOSED 1024
+ * ACK out of TIME_WAIT (before 6.13), when its entry has gone. A later one takes the place. */
+#define CLOSED 4096
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -336,10 +336,10 @@ int rubin_released(struct bpf_sock *sk)
 	tag = tag_of_socket((void *)sk);
 	if (!tag)
 		return 1;
-	entry = find(tag, &index);
+	entry = find(ENTRIES, tag, MASK, &index);
 	details = bpf_map_lookup_elem(DETAILS, &index);
 	if (entry && details && empty_entry(entry, details, tag))
-		forget(tag, index);
+		retag(ENTRIES, entry, index, MASK, tag, 0);
 	return 1;
 }
 

@@ -43,9 +43,7 @@ static long sweep_entry(__u32 step, struct walk *walk)
 	if (!entry)
 		return 1;
 	tag = entry->tag;
-	if (tag == STRAY && __sync_val_compare_and_swap(&entry->tag, STRAY, BUSY) == STRAY)
-		put_back(index);
-	if (!(tag & 1))
+	if (!tag || tag == BUSY)
 		return 0;
 	lifetime = entry->state & OPEN_TCP ? settings.forget_tcp_ticks : settings.forget_ticks;
 	in = is_overdue(entry, IN, walk);
@@ -57,7 +55,7 @@ static long sweep_entry(__u32 step, struct walk *walk)
 		return 1;
 	if (walk->now - entry->used >= lifetime) {
 		if (empty_entry(entry, details, tag))
-			forget(tag, index);
+			retag(ENTRIES, entry, index, MASK, tag, 0);
 		return 0;
 	}
 	copy = *details;
@@ -73,15 +71,9 @@ static long sweep_entry(__u32 step, struct walk *walk)
 static __always_inline int sweep(struct __sk_buff *skb)
 {
 	struct walk walk = { .now = now_ticks() };
-	struct pool *of = pool();
-	__u32 used;
 
-	if (!of || bpf_skb_load_bytes(skb, 0, &walk.sweep, sizeof(walk.sweep)))
+	if (bpf_skb_load_bytes(skb, 0, &walk.sweep, sizeof(walk.sweep)))
 		return -1;
-	used = of->fresh;
-	if (walk.sweep.first >= used)
-		return 0;
-	used -= walk.sweep.first; /* those behind were never used */
-	bpf_loop(walk.sweep.count < used ? walk.sweep.count : used, sweep_entry, &walk, 0);
+	bpf_loop(walk.sweep.count, sweep_entry, &walk, 0);
 	return walk.records;
 }

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The connection table of a vantage: a pool of entries with their details, and sets that say which
- * entry is whose.
+/* The connection table of a vantage: sets of WAYS entries in two arrays.
  *
- * A connection is known by its tag, 64 bits of a keyed hash of its addresses. The tag has its place
- * in one of two sets; there stand half of the tag and the index of the entry. An entry that was freed
- * last is drawn first: what is in use lies close together and stays in the caches and in the TLB,
- * however large the table is and however fast connections come and go. In a virtual machine a page
- * that is not in the TLB costs half a microsecond, twice the rest of a packet.
+ * All that a packet of a known connection touches is one cache line, its entry; the details are
+ * needed only where a record is made. From some hundred connections on, time is cache misses:
+ * an LRU hash or a socket's storage touches three to five lines a packet. Nothing is allocated,
+ * and a full set pushes out its least recently used entry here, in our hands, so that what it
+ * had counted is told and not lost.
  *
- * All that a packet of a known connection touches is two cache lines, its set and its entry; the
- * details are needed only where a record is made. An LRU hash or a socket's storage touches three to
- * five. Nothing is allocated, and a full set pushes out its least recently used entry here, in our
- * hands, so that what it had counted is told and not lost.
+ * A connection is known by its tag, 64 bits of a keyed hash of its addresses.
  *
  * No locks (a pair of calls costs 30 ns, and more where the code is cold). Packets and bytes are
  * one word that is added to and taken out whole, so each packet is told exactly once. Who wants
@@ -23,11 +19,8 @@
 #include "packet.h"
 #include "ring.h"
 
-#define WAYS 7
-#define FRONT 128 /* sets, of a table of some size */
+#define WAYS 8
 #define BUSY 2 /* in place of a tag; tags are odd */
-#define STRAY 4 /* in place of a tag: free, and not in the pool; the sweep puts it there */
-#define TRIES 4 /* to be the quicker one at the pool */
 
 enum direction { IN = 0, OUT = 1 }; /* from the table's view: into the local side, out of it */
 
@@ -55,7 +48,7 @@ struct entry {
 	__u32 used;
 	__u32 retransmits; /* since the last record of OUT */
 	__u32 state;     /* enum entry_state */
-	__u32 next; /* in the pool: index + 1 of the next free entry; 0: none */
+	__u32 displaced; /* how many entries would like to be here and are elsewhere in the set */
 };
 _Static_assert(sizeof(struct entry) == 64, "one cache line");
 
@@ -102,29 +95,8 @@ struct details {
 };
 _Static_assert(sizeof(struct details) == 128, "two cache lines");
 
-/* One cache line. Each tag has a set among the few in front, which stay in the caches while there are few
- * connections, and one among the many behind them for when that is full. */
-struct set {
-	__u64 places[WAYS]; /* lower half of a tag, which is odd, above the index of its entry; 0: nobody */
-	__u64 elsewhere; /* in front: how many of its tags are in sets behind */
-};
-_Static_assert(sizeof(struct set) == 64, "one cache line");
-
-struct pool {
-	__u64 freed; /* index + 1 of the entry freed last, 0: none; above it, how often that has changed */
-	__u32 fresh; /* entries from here on were never used */
-	__u32 pad;
-};
-
-/* Page-aligned values (MMAPABLE), so that a set and an entry are one cache line and not two halves. */
-#define TABLE(sets, entries, details_, pool_)                   \
-	struct {                                                \
-		__uint(type, BPF_MAP_TYPE_ARRAY);               \
-		__uint(map_flags, BPF_F_MMAPABLE);              \
-		__uint(max_entries, TABLE_ENTRIES / 8 + FRONT); \
-		__type(key, __u32);                             \
-		__type(value, struct set);                      \
-	} sets SEC(".maps");                                    \
+/* Page-aligned values (MMAPABLE), so that an entry is one cache line and not two halves. */
+#define TABLE(entries, details_)                                \
 	struct {                                                \
 		__uint(type, BPF_MAP_TYPE_ARRAY);               \
 		__uint(map_flags, BPF_F_MMAPABLE);              \
@@ -138,13 +110,7 @@ struct pool {
 		__uint(max_entries, TABLE_ENTRIES);             \
 		__type(key, __u32);                             \
 		__type(value, struct details);                  \
-	} details_ SEC(".maps");                                \
-	struct {                                                \
-		__uint(type, BPF_MAP_TYPE_ARRAY);               \
-		__uint(max_entries, 1);                         \
-		__type(key, __u32);                             \
-		__type(value, struct pool);                     \
-	} pool_ SEC(".maps")
+	} details_ SEC(".maps")
 
 static __always_inline __u32 now_ticks(void)
 {
@@ -182,6 +148,54 @@ static __always_inline __u64 tag_v6(const __u32 *local, const __u32 *remote, __u
 static __always_inline __u32 pair_of(__u32 local_port, __u32 remote_port)
 {
 	return local_port << 16 | remote_port;
+}
+
+static __always_inline __u32 preferred_place(__u64 tag, __u32 mask)
+{
+	return (tag >> 32) & mask;
+}
+
+/* The entry of a tag; *index says where. Each tag has its preferred place in its set, where it
+ * mostly is or, if nobody was displaced from there, is not at all: one cache line either way. */
+static __always_inline struct entry *find(void *entries, __u64 tag, __u32 mask, __u32 *index)
+{
+	__u32 place = preferred_place(tag, mask);
+	struct entry *entry = bpf_map_lookup_elem(entries, &place);
+
+	*index = place;
+	if (!entry || entry->tag == tag)
+		return entry;
+	if (!entry->displaced)
+		return NULL;
+	for (__u32 way = 1; way < WAYS; way++) {
+		__u32 slot = place ^ way;
+
+		entry = bpf_map_lookup_elem(entries, &slot);
+		if (entry && entry->tag == tag) {
+			*index = slot;
+			return entry;
+		}
+	}
+	return NULL;
+}
+
+static __always_inline void displace(void *entries, __u64 tag, __u32 mask, __u32 index, __s32 change)
+{
+	__u32 place = preferred_place(tag, mask);
+	struct entry *entry = bpf_map_lookup_elem(entries, &place);
+
+	if (entry && place != index)
+		__sync_fetch_and_add(&entry->displaced, change);
+}
+
+/* Gives a BUSY entry, once of this tag, its next tag; 0: none. */
+static __always_inline void retag(void *entries, struct entry *entry, __u32 index, __u32 mask, __u64 old, __u64 new)
+{
+	if (old)
+		displace(entries, old, mask, index, -1);
+	if (new)
+		displace(entries, new, mask, index, 1);
+	__sync_lock_test_and_set(&entry->tag, new);
 }
 
 /* What a direction has not told yet. Counts before flags: who has counted has set its flags. */

@@ -45,11 +45,11 @@ int BPF_PROG(rubin_tcp_closed, struct sock *sk)
 	struct details *details;
 	struct counts in, out;
 	struct entry *entry;
-	__u32 index, state, srtt_us;
+	__u32 index, srtt_us;
 
 	if (!tag)
 		return 0;
-	entry = find(tag, &index);
+	entry = find(ENTRIES, tag, MASK, &index);
 	details = bpf_map_lookup_elem(DETAILS, &index);
 	if (!entry || !details || __sync_val_compare_and_swap(&entry->tag, tag, BUSY) != tag)
 		return 0;
@@ -63,9 +63,8 @@ int BPF_PROG(rubin_tcp_closed, struct sock *sk)
 			close_record(details, entry->state, IN, &in, srtt_us,
 				     out.packets ? TCP_EVENT_NONE : TCP_EVENT_CLOSE);
 	}
-	state = entry->state;
-	forget(tag, index);
-	note_closed(tag, state); /* last: what is written here is in no cache, and an atomic operation would wait for it */
+	note_closed(tag, entry->state);
+	retag(ENTRIES, entry, index, MASK, tag, 0);
 	return 0;
 }
 
@@ -80,7 +79,7 @@ int BPF_PROG(rubin_tcp_resent, struct sock *sk)
 
 	if (!tag)
 		return 0;
-	entry = find(tag, &index);
+	entry = find(ENTRIES, tag, MASK, &index);
 	if (entry)
 		__sync_fetch_and_add(&entry->retransmits, 1);
 	return 0;

@@ -23,7 +23,6 @@ from rubin.kernel.maps import Map
 from rubin.kernel.netlink import Netlink
 from rubin.kernel.objects import Objects
 from rubin.kernel.payloads import PAYLOAD
-from rubin.kernel.probes import table_sizes
 from rubin.kernel.records import RECORD
 from rubin.kernel.ring import Ring
 from rubin.kernel.symbols import Symbols
@@ -44,6 +43,7 @@ def acknowledged(sender: socket.socket) -> bool:
 
 
 NEXT = 0xFFFFFFFF  # TCX_NEXT as PROG_TEST_RUN tells it; programs at cgroups answer 1
+_TABLES = ("socket_entries", "socket_details", "interface_entries", "interface_details")
 
 
 class Programs:
@@ -65,8 +65,7 @@ class Programs:
             "quiet": _quiet(),
             "vxlan_port": 4789,
         }
-        sizes = {"flows": ring_bytes, "talks": 2 * entries}
-        sizes |= table_sizes("socket", entries) | table_sizes("interface", entries)
+        sizes = dict.fromkeys(_TABLES, entries) | {"flows": ring_bytes, "talks": 2 * entries}
         self.objects = Objects(settings={**values, **settings}, max_entries=sizes)
         for name in names:
             assert self.objects.load(name, _one_drop() if name == "drops" else None), self.objects.refused

@@ -85,7 +85,7 @@ class Payloads:
         self._pages = [Mapping(one.fd, 0, _whole_pages(one), protection) for one in (talks, admitted, mute)]
         self._wanted = self._pages[0].array(TALK, talks.max_entries)["wanted"]
         self._admitted = self._pages[1].array(np.dtype("<u8"), 1)
-        self._mute = self._pages[2].array(np.dtype("u1"), mute.max_entries * mute.value_size)
+        self._mute = self._pages[2].array(np.dtype("<u8"), mute.max_entries)
         self.admit(1.0)
 
     def want(self, index: I64, tag: U64, slots: I64) -> None:

@@ -48,7 +48,7 @@ class Probes:
         sizes = {"flows": self.settings.ring_bytes, "payloads": self.settings.payloads_bytes if wanted else 4096}
         for vantage, name in (("socket", "sockets"), ("interface", "interfaces")):
             entries = self.settings.connections if name in self.settings.vantages else _UNUSED_ENTRIES
-            sizes |= table_sizes(vantage, entries)
+            sizes |= {f"{vantage}_entries": entries, f"{vantage}_details": entries}
         sizes["talks"] = sizes["socket_entries"] * (1 + self.settings.clear) if wanted else _UNUSED_ENTRIES
         return sizes
 
@@ -196,13 +196,6 @@ class Probes:
         self.detach()
         self.interfaces.close()
         self.objects.close()
-
-
-def table_sizes(vantage: str, entries: int) -> dict[str, int]:
-    """`max_entries` of the maps of a vantage's connection table (bpf/table.h): `entries` is a power of two."""
-    front = min(max(entries // 64, 1), 128)
-    sizes = {"sets": front + entries // 8, "entries": entries, "details": entries}
-    return {f"{vantage}_{name}": size for name, size in sizes.items()}
 
 
 def _skips() -> dict[str, str]:
