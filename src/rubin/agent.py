@@ -16,7 +16,7 @@ from typing import Any
 
 from rubin import __version__, pipeline
 from rubin.api.exports import Exports
-from rubin.api.flowlogs import ExportSettings, duration_s
+from rubin.api.flowlogs import ExportSettings
 from rubin.api.listen import ListenSettings
 from rubin.api.selection import compiled
 from rubin.api.server import Server, ServerThread
@@ -46,6 +46,7 @@ from rubin.query.owner import owner
 from rubin.sources.live import Live, LiveSettings, LiveStatus
 from rubin.store.ring import Ring
 from rubin.wire.filters import filter_from_json
+from rubin.words.times import duration_s
 
 # numpy lets go of the GIL in every larger operation, and takes it back only when the other thread has had its
 # interval: with Python's 5 ms the line waits a second a batch while a client reads flat out (`bench api`, combined).

@@ -13,7 +13,7 @@ import pytest
 
 from rubin.api.export import Exporter
 from rubin.api.exports import Exports
-from rubin.api.flowlogs import ExportSettings, FlowLog, duration_s, read_flowlogs, static_log
+from rubin.api.flowlogs import ExportSettings, FlowLog, read_flowlogs, static_log
 from rubin.api.rotated import RotatedFile
 from rubin.errors import RubinError, UsageError
 from rubin.model.batch import FlowBatch, Lost
@@ -366,19 +366,6 @@ def test_what_is_wrong_with_a_flowlogs_file_is_one_line_with_its_number(tmp_path
         read_flowlogs(str(path))
     assert caught.value.sentence.startswith(f"{path}{where}")
     assert "\n" not in caught.value.sentence
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("0", 0), ("0s", 0), ("1h30m", 5400), ("1.5s", 1.5), ("250ms", 0.25), ("2m0.5s", 120.5)]
-)
-def test_durations_are_gos(text: str, seconds: float):
-    assert duration_s(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "5", "s", "1x", "1s 2s", "-1s"])
-def test_what_is_no_duration(text: str):
-    with pytest.raises(UsageError):
-        duration_s(text)
 
 
 def test_a_changed_file_changes_only_the_exports_it_names(tmp_path: Path):

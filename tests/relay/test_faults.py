@@ -11,7 +11,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
@@ -19,8 +21,10 @@ from rubin.api.client import Client, Dialling
 from rubin.api.target import ClientSettings
 from rubin.relay.merge import Bounds, Merge
 from rubin.relay.pool import PoolSettings
+from rubin.wire.pb import observer_pb2 as pb
 from rubin.wire.pb import relay_pb2
 from rubin.wire.pb.observer_pb2 import GetFlowsRequest
+from tests.api.hubble import hubble
 from tests.flows import generate
 from tests.relay.relayed import Follower, Node, ask, nodes, relaying
 from tests.relay.test_relay import fill, followed, live, times
@@ -267,3 +271,25 @@ def test_nodes_that_are_too_slow_for_the_client_say_what_they_overwrote() -> Non
             follower.close()
         finally:
             node.close()
+
+
+def test_a_node_that_refuses_is_asked_again_now_and_then_and_is_not_called_connected() -> None:
+    asked: list[float] = []
+
+    def answer(method: str, _request: bytes, context: Any) -> object:
+        if method == "GetFlows":
+            asked.append(time.monotonic())
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, "not you")
+        return pb.ServerStatusResponse()
+
+    with nodes("a") as made, hubble(answer) as address, relaying() as relayed:
+        relayed.update([made[0].address, address])
+        relayed.ready(2)
+        follower = Follower(relayed.relay.address, follow=True)
+        try:
+            wait_for(lambda: len(asked) == 3, "the third question")
+            assert asked[2] - asked[0] >= 2 * 2.0 - 0.1
+            states = [news[0] for news in follower.news()]
+            assert states == [relay_pb2.NODE_CONNECTED, relay_pb2.NODE_ERROR], "the same is not said again at once"
+        finally:
+            follower.close()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rubin.errors import UsageError
-from rubin.words.times import FORMATS, Clock, duration_ns, moment_ns
+from rubin.words.times import FORMATS, Clock, duration_ns, duration_s, moment_ns
 
 NOW_NS = 1_750_000_000_123_456_789
 
@@ -109,3 +109,16 @@ def test_what_is_printed_can_be_typed(time_ns: int, name: str) -> None:
     if name == "RFC3339Nano":
         assert typed == time_ns
         assert datetime.fromtimestamp(typed // 10**9, UTC).year >= 1970
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0", 0), ("0s", 0), ("1h30m", 5400), ("1.5s", 1.5), ("250ms", 0.25), ("2m0.5s", 120.5)]
+)
+def test_durations_of_settings_are_gos_without_a_sign(text: str, seconds: float) -> None:
+    assert duration_s(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "1x", "1s 2s", "-1s"])
+def test_what_is_no_duration_of_a_setting(text: str) -> None:
+    with pytest.raises(UsageError):
+        duration_s(text)

@@ -1,7 +1,6 @@
 """Which flows are exported where: Hubble's `flowLogs` file, and the flags for a single export."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -14,9 +13,7 @@ from rubin.errors import RubinError, UsageError
 from rubin.model.filter import FlowFilter
 from rubin.wire.filters import filters_from_json
 from rubin.wire.mask import tree
-
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"([0-9]*\.?[0-9]+)(ns|us|µs|ms|s|m|h)")
+from rubin.words.times import duration_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +174,6 @@ def _time_ns(value: Any, wrong: UsageError) -> int:
         raise wrong from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return int(moment.timestamp() * 1_000_000) * 1_000
-
-
-def duration_s(text: str) -> float:
-    """A Go duration (`1m30s`, `500ms`, `0`) in seconds. Raises UsageError."""
-    if text == "0":
-        return 0.0
-    parts = _PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise UsageError(f"'{text}' is no duration", "e.g. 30s, 5m or 1h30m")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def _checked(log: FlowLog) -> FlowLog:

@@ -48,12 +48,15 @@ class Asked:
         self._spoke_s = time.monotonic()
         self._lateness = Lateness()
         self._room = asyncio.Event()
+        self.has_answered = False
+        """Whether anything came since it was asked last."""
         self.news: list[GetFlowsResponse] = []
         """Of nodes behind it, where it is a relay."""
 
     def join(self, client: Client) -> None:
         """To be waited for from now on; `run` follows."""
         self._client, self.number = client, self._merge.join(self.peer.name, time.monotonic())
+        self.has_answered = False
 
     async def run(self, wishes: Wishes) -> None:
         """Raises RubinError where the node fails."""
@@ -102,7 +105,7 @@ class Asked:
 
     def _take(self, told: Told, known: U64) -> None:
         now_s, now_ns = time.monotonic(), time.time_ns()
-        self._spoke_s = now_s
+        self._spoke_s, self.has_answered = now_s, True
         if told.status is not None:
             self.news.append(told.status)
         if told.flows is not None:

@@ -20,6 +20,7 @@ _TICK_S = 0.05
 _NODE_ROWS, _LEAST_ROWS = 16_384, 512
 _EVERY_S, _EVERY_PEER_S = 0.1, 0.0025
 _SAID_AGAIN_S = 10.0
+_ASKED_AGAIN_S = 2.0
 
 
 class Flows:
@@ -48,6 +49,9 @@ class Flows:
         self._tasks: dict[Peer, asyncio.Task[None]] = {}
         self._news: list[GetFlowsResponse] = []
         self._said: dict[str, tuple[str, float]] = {}
+        self._ended_s: dict[Peer, float] = {}
+        self._silent: set[Peer] = set()
+        """Who was asked while the flows are followed, and has not answered yet."""
 
     async def answers(self) -> AsyncGenerator[Told, None]:
         """Flows, losses and news of nodes, as they may go out."""
@@ -130,6 +134,9 @@ class Flows:
         for peer, asked in self._asked.items():
             if peer in self._tasks:
                 asked.assume()
+            if peer in self._silent and asked.has_answered:
+                self._silent.remove(peer)
+                self._tell(relay_pb2.NODE_CONNECTED, [peer.name])
             self._news += asked.news
             asked.news.clear()
 
@@ -138,6 +145,7 @@ class Flows:
         for peer, task in list(self._tasks.items()):
             if task.done():
                 del self._tasks[peer]
+                self._ended_s[peer] = time.monotonic()
                 error = task.exception()
                 if isinstance(error, RubinError):
                     self._tell(relay_pb2.NODE_ERROR, [peer.name], str(error.sentence))
@@ -148,13 +156,16 @@ class Flows:
         there = set(self._pool.peers.values())
         for peer in [peer for peer in self._asked if peer not in there]:
             del self._asked[peer]
+            self._silent.discard(peer)
             if peer in self._tasks:
                 self._tasks.pop(peer).cancel()
             self._tell(relay_pb2.NODE_GONE, [peer.name])
+        long_ago_s = time.monotonic() - _ASKED_AGAIN_S
         for peer in self._peers():
-            if peer.state is State.READY and peer not in self._tasks:
+            is_due = peer not in self._tasks and self._ended_s.get(peer, long_ago_s) <= long_ago_s
+            if is_due and peer.state is State.READY:
                 self._ask(peer, is_new=True)
-                self._tell(relay_pb2.NODE_CONNECTED, [peer.name])
+                self._silent.add(peer)
 
     def _out(self, tail: "_Tail | None") -> Iterator[Told]:
         """What may go out now."""
@@ -227,8 +238,8 @@ class _Tail:
 
 
 async def _held(peer: Peer) -> int:
-    """How many flows a node holds; one that does not say so holds none."""
+    """How many flows a node holds; one that does not say so may hold any number."""
     try:
         return (await peer.client.status()).num_flows * 2 if peer.client else 0  # an exchange is two flows
     except RubinError:
-        return 0
+        return ALL

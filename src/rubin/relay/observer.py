@@ -1,6 +1,7 @@
 """Hubble's Observer service of many nodes, and their column service."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from rubin.api.encoding import Encoders, framed, messages
 from rubin.api.framing import send_framed
 from rubin.api.selection import selection_of, time_ns
 from rubin.api.service import Service, streaming, unary
+from rubin.api.wakes import within
 from rubin.errors import RubinError, UsageError
 from rubin.relay.flows import Flows
 from rubin.relay.merge import Bounds
@@ -26,7 +28,10 @@ from rubin.wire.pb.rubin_pb2 import ColumnFrame
 T = TypeVar("T")
 Events = TypeVar("Events", pb.GetAgentEventsResponse, pb.GetDebugEventsResponse)
 VERSION = f"rubin-relay v{__version__}"
+_LOG = logging.getLogger(__name__)
 _MOST_NAMES = 10
+_MOST_EVENTS = 1_000
+_ASKED_AGAIN_S = 2.0
 
 
 class Observer:
@@ -35,6 +40,7 @@ class Observer:
     def __init__(self, pool: Pool, bounds: Bounds, node_name: str) -> None:
         self._pool, self._bounds, self._node_name = pool, bounds, node_name
         self._encoders = Encoders()
+        self._failures: dict[str, str] = {}
         self.flows = 0
         """How many were sent."""
         self.sources: Callable[[], list[dict[str, object]]] = list
@@ -117,53 +123,70 @@ class Observer:
         if request.first and request.follow:
             raise UsageError("first cannot be specified with follow", "first alone, or follow with a number")
         await stream.send_initial_metadata()
+        queue: asyncio.Queue[Events] = asyncio.Queue(_MOST_EVENTS)
+        following = asyncio.create_task(self._follow(queue, request, ask)) if request.follow else None
+        try:
+            await asyncio.sleep(0)  # who follows is asked first, so that nothing falls between
+            held = await self._held(request, ask)
+            for event in held:
+                await stream.send_message(event)
+            known = {event.SerializeToString() for event in held}
+            while following is not None:
+                event = await queue.get()
+                if event.SerializeToString() not in known:
+                    await stream.send_message(event)
+        finally:
+            if following is not None:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+
+    async def _held(self, request: Any, ask: Callable[[Client, Any], AsyncIterator[Events]]) -> list[Events]:
+        """What the nodes hold of what is asked for, in the order of time."""
+        if request.follow and not request.number and not request.HasField("since"):
+            return []
         now = type(request)()
         now.CopyFrom(request)
         now.follow = False
-        if not request.follow or request.number or request.HasField("since"):
-            found = [event for events in await self._ask_all(lambda client: _all(ask(client, now))) for event in events]
-            found.sort(key=lambda event: time_ns(event.time))
-            number = request.number
-            if number:
-                found = found[:number] if request.first else found[-number:]
-            for event in found:
-                await stream.send_message(event)
-        if request.follow:
-            await self._follow(stream, request, ask)
+        found = [event for events in await self._ask_all(lambda client: _all(ask(client, now))) for event in events]
+        found.sort(key=lambda event: time_ns(event.time))
+        if not request.number:
+            return found
+        return found[: request.number] if request.first else found[-request.number :]
 
     async def _follow(
-        self, stream: Stream[Any, Events], request: Any, ask: Callable[[Client, Any], AsyncIterator[Events]]
+        self, queue: asyncio.Queue[Events], request: Any, ask: Callable[[Client, Any], AsyncIterator[Events]]
     ) -> None:
+        """What comes of each node, until it is cancelled; a node that fails is asked again."""
         new = type(request)()
         new.CopyFrom(request)
         new.number = 0
         new.ClearField("since")
-        queue: asyncio.Queue[Events] = asyncio.Queue(1_000)
 
-        async def read(client: Client) -> None:
+        async def read(peer: Peer, client: Client) -> None:
             try:
                 async for event in ask(client, new):
                     await queue.put(event)
-            except RubinError:
-                return  # asked again when the node is back
+            except RubinError as error:
+                self._note(peer, error)
 
         tasks: dict[Peer, asyncio.Task[None]] = {}
-
-        async def keep() -> None:
+        try:
             while True:
                 changed = self._pool.changed()
                 for peer in self._nodes():
                     if peer.client and (peer not in tasks or tasks[peer].done()):
-                        tasks[peer] = asyncio.create_task(read(peer.client))
-                await changed.wait()
-
-        keeper = asyncio.create_task(keep())
-        try:
-            while True:
-                await stream.send_message(await queue.get())
+                        tasks[peer] = asyncio.create_task(read(peer, peer.client))
+                await within(changed, _ASKED_AGAIN_S)
         finally:
-            for task in (keeper, *tasks.values()):
+            for task in tasks.values():
                 task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+    def _note(self, peer: Peer, error: RubinError) -> None:
+        """A node could not answer a question: into the log, once for as long as it is so."""
+        if self._failures.get(peer.name) != error.sentence:
+            self._failures[peer.name] = error.sentence
+            _LOG.warning("node=%s failed=%r", peer.name, error.sentence)
 
     async def get_nodes(self, _request: pb.GetNodesRequest) -> pb.GetNodesResponse:
         """Every node, what it says of itself, or that it does not answer."""
@@ -207,9 +230,12 @@ class Observer:
 
         async def ask(peer: Peer) -> T | None:
             try:
-                return await question(peer.client) if peer.client else None
-            except RubinError:
+                answer = await question(peer.client) if peer.client else None
+            except RubinError as error:
+                self._note(peer, error)
                 return None
+            self._failures.pop(peer.name, None)
+            return answer
 
         found = await asyncio.gather(*map(ask, self._nodes()))
         return found if keep else [one for one in found if one is not None]

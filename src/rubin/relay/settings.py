@@ -8,7 +8,7 @@ from rubin.api.target import ClientSettings
 from rubin.errors import UsageError
 from rubin.relay.merge import Bounds
 from rubin.relay.pool import PoolSettings
-from rubin.words.times import SECOND_NS, duration_ns
+from rubin.words.times import duration_s
 
 _LEAST_BUFFER = 10_000
 
@@ -72,11 +72,10 @@ class RelaySettings:
 
     def seconds(self, name: str) -> float:
         """The setting, a duration, in seconds. Raises UsageError."""
-        text = getattr(self, name)
         try:
-            return duration_ns(text) / SECOND_NS
-        except ValueError as error:
-            raise UsageError(f"{name} cannot be '{text}'", str(error)) from error
+            return duration_s(getattr(self, name))
+        except UsageError as error:
+            raise UsageError(f"{name}: {error.sentence}", error.way_on) from error
 
     @property
     def node(self) -> str:

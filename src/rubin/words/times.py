@@ -49,6 +49,16 @@ def duration_ns(text: str) -> int:
     return sum(amounts) * (-1 if text.startswith("-") else 1)
 
 
+def duration_s(text: str) -> float:
+    """The same without a sign, in seconds. Raises UsageError."""
+    try:
+        if text[:1] not in ("+", "-"):
+            return duration_ns(text) / SECOND_NS
+    except ValueError:
+        pass
+    raise UsageError(f"'{text}' is no duration", "e.g. 30s, 5m or 1h30m")
+
+
 def duration_text(ns: int, precision_ns: int = 1) -> str:
     """As Go writes a duration: `16m40s`, `1.5s`, `0s`."""
     ns = (ns + precision_ns // 2) // precision_ns * precision_ns
