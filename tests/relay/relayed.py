@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from rubin.api.client import Client
 from rubin.api.listen import ListenSettings
@@ -109,6 +109,12 @@ class Follower:
         self._settings = ClientSettings(address) if isinstance(address, str) else address
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def flows(self) -> int:
         """How many have come, late ones too."""

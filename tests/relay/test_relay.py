@@ -128,60 +128,49 @@ def live(node: Node, count: int = 1, behind_ms: float = 0) -> int:
 
 def test_new_flows_come_in_order_and_soon(three: tuple[Relayed, list[Node]]) -> None:
     relayed, made = three
-    follower = Follower(relayed.relay.address, follow=True)
-    try:
+    with Follower(relayed.relay.address, follow=True) as follower:
         followed(made)
         for turn in range(150):
             live(made[turn % 3], 1 + turn % 7)
             time.sleep(0.01)
         sent = sum(1 + turn % 7 for turn in range(150))
-        wait_for(lambda: follower.flows() == sent, "the flows and the news", 10)
+        wait_for(lambda: follower.flows() == sent, "the flows")
         found = times(follower.batches)
         assert found == sorted(found)
         assert len(found) == sent
-    finally:
-        follower.close()
 
 
 def test_the_last_ones_and_then_new_ones(three: tuple[Relayed, list[Node]]) -> None:
     relayed, made = three
     held = fill(made, 1_000)
-    follower = Follower(relayed.relay.address, number=50, follow=True)
-    try:
-        wait_for(lambda: follower.flows() == 50, "the flows and the news", 10)
+    with Follower(relayed.relay.address, number=50, follow=True) as follower:
+        wait_for(lambda: follower.flows() == 50, "the flows")
         assert times(follower.batches) == held[-50:]
         at = live(made[1])
-        wait_for(lambda: follower.flows() == 51, "the flows and the news", 10)
+        wait_for(lambda: follower.flows() == 51, "the flows")
         assert times(follower.batches)[-1] == at
-    finally:
-        follower.close()
 
 
-def test_a_node_that_goes_and_comes_again_is_told_and_nothing_is_told_twice() -> None:
+def test_a_node_that_begins_anew_with_an_empty_ring_is_told_and_followed_again() -> None:
     with nodes("a", "b") as made, relaying() as relayed:
         relayed.update(node.address for node in made)
         relayed.ready(2)
-        follower = Follower(relayed.relay.address, follow=True)
-        try:
+        with Follower(relayed.relay.address, follow=True) as follower:
             followed(made)
             live(made[0], 5)
             live(made[1], 5)
-            wait_for(lambda: follower.flows() == 10, "the flows and the news", 10)
+            wait_for(lambda: follower.flows() == 10, "the flows")
             made[1].close()
-            wait_for(
-                lambda: any(news[0] == relay_pb2.NODE_ERROR for news in follower.news()), "the flows and the news", 10
-            )
+            wait_for(lambda: follower.told(relay_pb2.NODE_ERROR), "news of the error")
             at = live(made[0], 3)
-            wait_for(lambda: follower.flows() == 13, "the flows and the news", 10)
+            wait_for(lambda: follower.flows() == 13, "the flows")
             made[1] = Node("b", made[1].address)
             relayed.ready(2)
             wait_for(lambda: follower.news()[-1] == (relay_pb2.NODE_CONNECTED, ["b"], ""), "news of b")
             followed(made)
             at = live(made[1], 4)
-            wait_for(lambda: follower.flows() == 17, "the flows and the news", 10)
+            wait_for(lambda: follower.flows() == 17, "the flows")
             assert max(times((*follower.batches, *follower.late))) == at
-        finally:
-            follower.close()
 
 
 def test_a_node_that_came_back_with_its_ring_sends_what_was_missed() -> None:
@@ -189,30 +178,25 @@ def test_a_node_that_came_back_with_its_ring_sends_what_was_missed() -> None:
     with nodes("a", "b") as made, relaying() as relayed:
         relayed.update(node.address for node in made)
         relayed.ready(2)
-        follower = Follower(relayed.relay.address, follow=True)
-        try:
+        with Follower(relayed.relay.address, follow=True) as follower:
             followed(made)
             live(made[1], 10)
-            wait_for(lambda: follower.flows() == 10, "the flows and the news", 10)
+            wait_for(lambda: follower.flows() == 10, "the flows")
             peer = next(peer for peer in relayed.relay.pool.peers.values() if peer.name == "b")
             assert peer.client is not None
             relayed.run(peer.client.__aexit__())
             live(made[1], 20)
-            wait_for(
-                lambda: any(news[0] == relay_pb2.NODE_ERROR for news in follower.news()), "the flows and the news", 10
-            )
+            wait_for(lambda: follower.told(relay_pb2.NODE_ERROR), "news of the error")
             live(made[1], 30)
-            wait_for(lambda: follower.flows() == 60, "the flows and the news", 20)
+            wait_for(lambda: follower.flows() == 60, "the flows")
             live(made[0], 1)
-            wait_for(lambda: follower.flows() == 61, "the flows and the news", 20)
+            wait_for(lambda: follower.flows() == 61, "the flows")
             found = [
                 (int(high), int(low))
                 for batch in (*follower.batches, *follower.late)
                 for high, low in zip(batch["uuid_high"], batch["uuid_low"], strict=True)
             ]
             assert len(set(found)) == 61
-        finally:
-            follower.close()
 
 
 def test_a_foreign_node_is_merged_with_ours() -> None:
@@ -315,8 +299,7 @@ def test_of_a_node_that_comes_later_only_what_is_new_is_told() -> None:
         relayed.update([made[0].address])
         relayed.ready(1)
         fill(made, 50)
-        follower = Follower(relayed.relay.address, number=10, follow=True)
-        try:
+        with Follower(relayed.relay.address, number=10, follow=True) as follower:
             wait_for(lambda: follower.flows() == 10, "the last of the first node")
             relayed.update(node.address for node in made)
             followed(made)
@@ -325,8 +308,6 @@ def test_of_a_node_that_comes_later_only_what_is_new_is_told() -> None:
             assert follower.news()[-1] == (relay_pb2.NODE_CONNECTED, ["b"], "")
             relayed.update([made[0].address])
             wait_for(lambda: follower.told(relay_pb2.NODE_GONE), "news of who went")
-        finally:
-            follower.close()
         assert follower.flows() == 13
 
 
