@@ -1,10 +1,11 @@
 """An Observer of 3,000 pods that sends more than anybody takes, as a process: `python -m tests.browser.flood FOLDER`.
 
-Serves at FOLDER/s. A line `RATE SECONDS` on stdin is so many flows a second for so long; it answers with how many
-flows there have been since it began.
+Serves at FOLDER/s. A line `RATE SECONDS` on stdin is so many flows a second for so long, or until the next line; it
+answers with how many flows there have been since it began.
 """
 
 import os
+import select
 import subprocess
 import sys
 import time
@@ -48,8 +49,7 @@ class _Load:
     def run(self, rate: int, seconds: float) -> None:
         """At that rate, as a clock has it."""
         before_ns = begun_ns = time.time_ns()
-        while before_ns < begun_ns + seconds * SECOND:
-            time.sleep(_STEP_S)
+        while before_ns < begun_ns + seconds * SECOND and not _is_told():
             now_ns = time.time_ns()
             self._add(before_ns, now_ns, round(rate * (now_ns - before_ns) / SECOND))
             before_ns = now_ns
@@ -65,6 +65,11 @@ class _Load:
         times = np.linspace(since_ns, until_ns, count, dtype=np.int64)
         numbers = np.arange(self.flows + 1, self.flows + count + 1, dtype=np.uint64) + np.uint64(1 << 63)
         return self._batch.take(slice(0, count)).with_columns(time_ns=times, uuid_low=numbers)
+
+
+def _is_told() -> bool:
+    """Whether another line has come, after a step's wait for it."""
+    return bool(select.select([sys.stdin], [], [], _STEP_S)[0])
 
 
 class Flood:
@@ -85,6 +90,12 @@ class Flood:
     def ended(self) -> int:
         """How many flows there have been, once what was begun has ended."""
         return int(self._tells.readline())
+
+    def end(self) -> int:
+        """How many flows there have been, until now, when what was begun is to end."""
+        self.begin(0, 0)
+        self.ended()
+        return self.ended()
 
 
 @contextmanager

@@ -28,7 +28,7 @@ Phase = Literal["connecting", "following", "behind", "waiting"]
 _FIRST_WAIT_S, _LAST_WAIT_S = 0.5, 10.0
 _OVERLAP_NS = 10_000_000_000  # asked for again after a break: flows do not come in the order of their times
 _MOST_GAPS = 100
-_WATCH_S = 5.0
+_WATCH_S, _LOOK_S = 5.0, 0.5
 _CATCHING_UP_S = 3.0  # what comes until then may have been held for long
 _APART_NS = 5_000_000_000  # flows are under way for less
 _NOW_NS, _SILENCE_S = 1_000_000_000, 0.5
@@ -169,7 +169,7 @@ class Feed:
             self._enter("following")
             self._lead_ns, self._apart_ns, self._live_s = None, 0, time.monotonic() + _CATCHING_UP_S
             self._late_since_s = math.inf
-            await _first_to_end(self._read(client, request), _watch(client))
+            await _first_to_end(self._read(client, request), _watch(client), self._look_up())
 
     def _request(self, number: int) -> GetFlowsRequest:
         """The newest, those that are held already among them, and what comes."""
@@ -220,14 +220,23 @@ class Feed:
     def _falls_behind(self) -> bool:
         """Whether so much comes that we are late, and do not become less so."""
         if self._behind is None:
-            if self.state.phase == "behind" and time.time() > self.state.since_s + _ALLAYED_S:
-                self._enter("following")
             return False
         since_s, late_ns = self._behind
         if time.monotonic() < since_s + _BEHIND_S:
             return False
         self._behind = time.monotonic(), self._late_ns
         return self._late_ns > late_ns - _BEHIND_NS // 4 and self.per_second() >= _MANY
+
+    async def _look_up(self) -> None:
+        """Ends being behind also where nothing comes any more."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            self._allay()
+
+    def _allay(self) -> None:
+        is_late = self._behind is not None and self.per_second() > 0
+        if self.state.phase == "behind" and not is_late and time.time() > self.state.since_s + _ALLAYED_S:
+            self._enter("following")
 
     def _measure(self, latest_ns: int) -> None:
         """How late a batch is, against the others. Raises RubinError where all of them are late, for too long."""
