@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rubin.relay.questions import explain
+from rubin.relay.questions import evidence
 from tests.cli.running import Call, Done, caller
 from tests.exchanges import MS, TIME_NS
 from tests.relay.questioned import TRACE, client_node, cluster, database_node, server_node, uuid
@@ -142,7 +142,7 @@ def test_a_drop_is_explained_by_the_node_that_saw_it_with_what_others_know(call:
 
 def test_flows_that_were_too_many_to_look_at_are_said(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_MOST_FLOWS", "_LEAST_FLOWS"):
-        monkeypatch.setattr(explain, name, 2)
+        monkeypatch.setattr(evidence, name, 2)
     told = sections(call, uuid(1, 51))
     assert re.search(r"\nb reaches back to .*; there are more than the \d flows that were looked at\.", told["Nodes"])
     assert re.search(r"\na reaches back to [^;]*\.\n", told["Nodes"]), "one flow to the port was all"

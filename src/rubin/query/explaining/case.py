@@ -94,6 +94,10 @@ class Case:
         """(n,) bool: rows of the connection that go to the server."""
         return _is(batch, "destination", self.server) & _is(batch, "source", self.client)
 
+    def back(self, batch: FlowBatch) -> Mask:
+        """(n,) bool: rows of the connection that go to the client."""
+        return _is(batch, "destination", self.client) & _is(batch, "source", self.server)
+
     def called(self, end: End, port: bool = True) -> str:
         """`shop/web:80`, else the address."""
         name = self.endpoints[end].called if end in self.endpoints else ""

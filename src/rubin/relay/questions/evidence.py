@@ -21,6 +21,8 @@ from rubin.wire.pb.relay_pb2 import NODE_ERROR, NODE_UNAVAILABLE
 Made = Callable[[FlowBatch, int], FlowBatch]
 End = tuple[str, int]
 """An address, and a port; 0: it has none."""
+_MOST_FLOWS, _LEAST_FLOWS, _ALL_FLOWS = 20_000, 1_000, 400_000
+"""Of a node at most, at least, and of all together."""
 _OF_HUBBLE, _LEAST_OF_HUBBLE = 100_000, 1_000
 _NODE_BIT = 48  # cookies count sockets, and are no longer
 
@@ -49,6 +51,11 @@ class Evidence:
                 own_cookies = np.where(cookie > 0, cookie ^ own, cookie)
                 ring.append(made(batch.with_columns(socket_cookie=own_cookies), number))
         return ring
+
+
+def share(nodes: Nodes) -> int:
+    """How many flows each may be asked for at once."""
+    return max(_LEAST_FLOWS, min(_MOST_FLOWS, _ALL_FLOWS // max(1, len(nodes.all()))))
 
 
 async def gather(
@@ -119,9 +126,11 @@ def _side(side: str, end: End) -> dict[str, Any]:
     return {f"{side}_ip": [address]} | ({f"{side}_port": [str(port)]} if port else {})
 
 
-def request(filters: Iterable[FlowFilter], number: int, since_ns: int = 0, until_ns: int = 0) -> GetFlowsRequest:
-    """For the last `number` of these flows between two times; 0 is no limit."""
-    made = GetFlowsRequest(whitelist=filters, number=number)
+def request(
+    filters: Iterable[FlowFilter], number: int, since_ns: int = 0, until_ns: int = 0, first: bool = False
+) -> GetFlowsRequest:
+    """For the last, or the first, `number` of these flows between two times; 0 is no limit."""
+    made = GetFlowsRequest(whitelist=filters, number=number, first=first)
     if since_ns:
         made.since.FromNanoseconds(since_ns)
     if until_ns:

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
-
 from rubin.api.client import Client
 from rubin.errors import UsageError
 from rubin.model import addresses
@@ -17,7 +15,7 @@ from rubin.query.explaining.case import Case, End, case_of, with_port
 from rubin.query.explaining.held import Held
 from rubin.query.explaining.phrases import listed, moment
 from rubin.relay.questions import evidence as asking
-from rubin.relay.questions.evidence import Evidence, between, gather, of_hubble, request
+from rubin.relay.questions.evidence import Evidence, between, gather, of_hubble, request, share
 from rubin.relay.questions.nodes import Missing, Nodes, Told
 from rubin.store.ring import Ring
 from rubin.wire.pb.flow_pb2 import FlowFilter
@@ -26,9 +24,8 @@ from rubin.wire.pb.rubin_pb2 import ExplainRequest
 from rubin.words.text import clean
 
 Answer = dict[str, Any]
-_MOST_FLOWS, _LEAST_FLOWS, _ALL_FLOWS = 20_000, 1_000, 400_000
-"""To and from the port that was asked: of a node at most, at least, and of all together."""
 _OF_CONNECTION, _OF_DNS = 4_000, 2_000
+"""Of a node at most; of the connection before the flow, and after it."""
 _AFTER_NS = 60_000_000_000
 
 
@@ -48,10 +45,10 @@ async def explained(nodes: Nodes, asked: ExplainRequest) -> Answer:
     meant = by_uuid(Held(known.ring()), uuid) if any(known.flows.values()) else None
     if meant is None or meant.row is None:
         return _unknown(nothing, told)
-    connection = await gather(nodes, [_connection(meant.row)], known.missing)
+    of_connection = list(_connection(meant.row))
+    connection = await gather(nodes, of_connection, known.missing)
     case = await asyncio.to_thread(_case, connection, uuid)
-    most = max(_LEAST_FLOWS, min(_MOST_FLOWS, _ALL_FLOWS // max(1, len(known.flows))))
-    more = await gather(nodes, [_connection(meant.row), *_others(case, most)], connection.missing)
+    more = await gather(nodes, [*of_connection, *_others(case, share(nodes))], connection.missing)
     return await asyncio.to_thread(_told, more, case, uuid, bool(asked.flow))
 
 
@@ -73,13 +70,15 @@ async def _of_hubble(nodes: Nodes, missing: Iterable[Missing], asked: ExplainReq
     return str(found["uuid"])
 
 
-def _connection(row: FlowBatch) -> GetFlowsRequest:
+def _connection(row: FlowBatch) -> Iterator[GetFlowsRequest]:
+    """The flows of its connection that are nearest to it: after it may come more than can be looked at."""
     ends = []
     for side in ("source", "destination"):
         address = addresses.text(row[f"{side}_high"][0], row[f"{side}_low"][0])
         ends.append((address, int(row[f"{side}_port"][0])))
-    until_ns = int(row["time_ns"][0]) + _AFTER_NS
-    return request(between(*ends), _OF_CONNECTION, until_ns=until_ns)
+    time_ns, filters = int(row["time_ns"][0]), list(between(*ends))
+    yield request(filters, _OF_CONNECTION, until_ns=time_ns)
+    yield request(filters, _OF_CONNECTION, time_ns, time_ns + _AFTER_NS, first=True)
 
 
 def _case(evidence: Evidence, uuid: str) -> Case:
@@ -146,20 +145,12 @@ def _missing(missing: Iterable[Missing]) -> Iterator[str]:
 
 def _is_of(batch: FlowBatch, case: Case) -> Any:
     """(n,) bool: rows of the connection."""
-    return case.toward(batch) | _back(batch, case)
-
-
-def _back(batch: FlowBatch, case: Case) -> Any:
-    found = np.ones(len(batch), np.bool_)
-    for side, end in (("source", case.server), ("destination", case.client)):
-        for part in ("high", "low", "port"):
-            found &= batch[f"{side}_{part}"] == np.uint64(getattr(end, part))
-    return found
+    return case.toward(batch) | case.back(batch)
 
 
 def _at(batch: FlowBatch, case: Case, end: End) -> bool:
     """Whether rows of the connection were seen at the socket of this end."""
-    toward, back = case.toward(batch), _back(batch, case)
+    toward, back = case.toward(batch), case.back(batch)
     side, other = ("source", "destination") if end == case.client else ("destination", "source")
     return bool((toward & at_socket(batch, side)).any() or (back & at_socket(batch, other)).any())
 

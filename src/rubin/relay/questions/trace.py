@@ -1,13 +1,15 @@
 """One request in full, or those of a distributed trace, from what all nodes saw of them."""
 
 import asyncio
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rubin.api.client import Client
+from rubin.api.selection import MOST_FILTERS
 from rubin.errors import UsageError
 from rubin.model import addresses
 from rubin.model.batch import FlowBatch
@@ -16,15 +18,14 @@ from rubin.model.table import Table
 from rubin.model.tables import Process, Tables
 from rubin.query.said import at_server, said
 from rubin.query.trace import AROUND_NS, MOST, trace
-from rubin.relay.questions.evidence import End, Evidence, between, gather, of_hubble, request
+from rubin.relay.questions.evidence import End, Evidence, between, gather, of_hubble, request, share
 from rubin.relay.questions.nodes import Missing, Nodes
 from rubin.store.ring import Ring
 from rubin.wire.pb.flow_pb2 import FlowFilter
+from rubin.wire.pb.observer_pb2 import GetFlowsRequest
 from rubin.wire.pb.rubin_pb2 import TraceRequest
 
 Answer = dict[str, Any]
-_MOST_FLOWS = 20_000
-"""Of a node, the latest ones."""
 _NEAR_NS = 1_000_000_000
 _NEVER = 1 << 61
 _SIDES, _PARTS = ("source", "destination"), ("high", "low", "port")
@@ -39,16 +40,13 @@ async def traced(nodes: Nodes, asked: TraceRequest) -> Answer:
     nothing = trace(Ring(), asked.uuid, asked.trace_id)  # says what is wrong with the question
     if asked.trace_id:
         first = await gather(nodes, [request([FlowFilter(trace_id=[asked.trace_id])], 4 * MOST)])
-        asks = list(_asks(first.ring(), asked.trace_id))
+        asks = await asyncio.to_thread(_asks, first, asked.trace_id)
         uuid, packets, missing = "", 0, first.missing
     else:
         uuid, asks, packets, missing = await _by_uuid(nodes, asked.uuid)
     if not asks:
         return nothing | {"packets": packets, "missing": [one._asdict() for one in missing]}
-    pairs = {(min(ends), max(ends)) for ends, _, _ in asks}
-    since_ns, until_ns = min(one[1] for one in asks) - AROUND_NS, max(one[2] for one in asks) + AROUND_NS
-    filters = [each for one, other in pairs for each in between(one, other)]
-    evidence = await gather(nodes, [request(filters, _MOST_FLOWS, since_ns, until_ns)], missing)
+    evidence = await gather(nodes, list(_around(asks, share(nodes))), missing)
     found = await asyncio.to_thread(_told, evidence, uuid, asked.trace_id)
     return found | {"missing": [one._asdict() for one in evidence.missing]}
 
@@ -85,16 +83,27 @@ def _ask(one: Answer) -> Ask:
     return (client, server), asked_ns, int(one.get("answered_ns", asked_ns))
 
 
-def _asks(ring: Ring, trace_id: str) -> Iterable[Ask]:
+def _asks(evidence: Evidence, trace_id: str) -> list[Ask]:
     """The requests of a trace, as far as they are told of."""
-    for one in trace(ring, trace_id=trace_id)["exchanges"]:
-        yield _ask(one)
+    return [_ask(one) for one in trace(evidence.ring(), trace_id=trace_id)["exchanges"]]
+
+
+def _around(asks: list[Ask], most: int) -> Iterable[GetFlowsRequest]:
+    """The flows of their connections while they were asked, of which there may be `most` later ones; and around."""
+    pairs = {(min(ends), max(ends)) for ends, _, _ in asks}
+    filters = [each for one, other in sorted(pairs) for each in between(one, other)]
+    since_ns, until_ns = min(one[1] for one in asks), max(one[2] for one in asks)
+    for around_ns in (_NEAR_NS, AROUND_NS):
+        for at in range(0, len(filters), MOST_FILTERS):
+            yield request(filters[at : at + MOST_FILTERS], most, since_ns - around_ns, until_ns + around_ns)
 
 
 def _told(evidence: Evidence, uuid: str, trace_id: str) -> Answer:
     ring = evidence.ring(_own_processes)
     found = trace(ring, uuid, trace_id)
-    rows = list(_rows(ring, [one["asked_ns"] for one in found["exchanges"]]))
+    rows = defaultdict(list)
+    for row in _rows(ring, [one["asked_ns"] for one in found["exchanges"]]):
+        rows[row["end"], row.pop("_alike")].append(row)
     for one in found["exchanges"]:
         one["ends"] = list(_ends(rows, one))
         for side in ("client", "server"):
@@ -153,7 +162,7 @@ def _end(high: int, low: int, port: int) -> End:
     return addresses.text(high, low), port
 
 
-def _ends(rows: list[Answer], one: Answer) -> Iterable[Answer]:
+def _ends(rows: Mapping[tuple[str, Any], list[Answer]], one: Answer) -> Iterable[Answer]:
     """When it was asked and answered at each end: of the like ones the row that is nearest."""
     alike = (
         *((one[side]["address"], one[side].get("port", 0)) for side in ("client", "server")),
@@ -161,11 +170,11 @@ def _ends(rows: list[Answer], one: Answer) -> Iterable[Answer]:
     )  # fmt: skip
     answered_ns = one.get("answered_ns", 0)
     for end in one["seen_at"]:
-        mine = [row for row in rows if row["end"] == end and row["_alike"] == alike]
-        mine = [row for row in mine if abs(row["asked_ns"] - one["asked_ns"]) <= _NEAR_NS]
+        like = rows.get((end, alike), ())
+        mine = [row for row in like if abs(row["asked_ns"] - one["asked_ns"]) <= _NEAR_NS]
         if mine:
             # What is told of the whole is the server's where it was seen there: its answer's time is exact.
             best = min(
                 mine, key=lambda row: (row["answered_ns"] != answered_ns, abs(row["asked_ns"] - one["asked_ns"]))
             )
-            yield {name: value for name, value in best.items() if name != "_alike" and value != 0}
+            yield {name: value for name, value in best.items() if value != 0}
