@@ -13,12 +13,12 @@ from rubin.wire.pb import observer_pb2 as pb
 class _Observer(grpc.GenericRpcHandler):  # type: ignore[type-arg, unused-ignore]
     """`answer(method, request bytes, context)` gives a stream's messages or one reply."""
 
-    def __init__(self, answer: Callable[[str, bytes, Any], Any]) -> None:
-        self._answer = answer
+    def __init__(self, answer: Callable[[str, bytes, Any], Any], service: str) -> None:
+        self._answer, self._service = answer, service
 
     def service(self, handler_call_details: Any) -> Any:
         service, _, method = handler_call_details.method[1:].partition("/")
-        if service != "observer.Observer":
+        if service != self._service:
             return None
 
         def call(request: bytes, context: Any) -> Any:
@@ -32,11 +32,13 @@ class _Observer(grpc.GenericRpcHandler):  # type: ignore[type-arg, unused-ignore
 
 @contextmanager
 def hubble(
-    answer: Callable[[str, bytes, Any], Any], credentials: grpc.ServerCredentials | None = None
+    answer: Callable[[str, bytes, Any], Any],
+    credentials: grpc.ServerCredentials | None = None,
+    service: str = "observer.Observer",
 ) -> Iterator[str]:
     """The address of a Hubble server that answers so."""
     server = grpc.server(ThreadPoolExecutor(4))
-    server.add_generic_rpc_handlers((_Observer(answer),))
+    server.add_generic_rpc_handlers((_Observer(answer, service),))
     if credentials is None:
         port = server.add_insecure_port("127.0.0.1:0")
     else:

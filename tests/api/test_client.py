@@ -20,6 +20,7 @@ from rubin.model.tables import Tables
 from rubin.store.ring import Ring
 from rubin.wire.pb import observer_pb2 as pb
 from rubin.wire.pb.flow_pb2 import DROPPED, FlowFilter
+from rubin.wire.pb.rubin_pb2 import StatusResponse
 from tests.api.hubble import flow_response, hubble
 from tests.api.serving import serving
 from tests.flows import generate
@@ -200,6 +201,16 @@ def _speaking(answer: bytes | None) -> Iterator[str]:
 def test_a_server_that_is_none_of_hubbles(spoken: bytes | None, says: str):
     with _speaking(spoken) as address, pytest.raises(RubinError, match=says) as refused:
         ask(address, Client.status, timeout_s=0.3 if spoken is None else 5.0)
+    assert refused.value.way_on
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", "[" * 100_000])
+def test_an_answer_that_is_none_of_ours(text: str):
+    def answer(*_: Any) -> StatusResponse:
+        return StatusResponse(json=text)
+
+    with hubble(answer, service="rubin.Columns") as address, pytest.raises(RubinError, match="JSON") as refused:
+        ask(address, Client.agent_status)
     assert refused.value.way_on
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Request = TypeVar("Request", bound=Message)
 Reply = TypeVar("Reply", bound=Message)
+Json = TypeVar("Json", dict[str, Any], list[dict[str, Any]])
 OnStatus = Callable[[pb.GetFlowsResponse], None]
 
 _OBSERVER, _OURS = "/observer.Observer/", "/rubin.Columns/"
@@ -172,24 +173,21 @@ class Client:
             if error.status is Status.UNIMPLEMENTED:
                 return {}, 0
             raise explained(error, self.target, self.settings) from error
-        return json.loads(answer.json), answer.time_ns
+        return self.read(answer.json, dict), answer.time_ns
 
     async def endpoints(self, who: str = "", time_ns: int = 0) -> list[dict[str, Any]]:
         """Who our own agent says is there: all, or those that `who` names, now (0) or at a time."""
         from rubin.wire.pb.rubin_pb2 import EndpointsRequest, EndpointsResponse
 
         request = EndpointsRequest(who=who, time_ns=time_ns)
-        found: list[dict[str, Any]] = json.loads((await self._ours("Endpoints", request, EndpointsResponse)).json)
-        return found
+        return self.read((await self._ours("Endpoints", request, EndpointsResponse)).json, list)
 
     async def top(self, flows: pb.GetFlowsRequest, by: str, sort: str, number: int) -> dict[str, Any]:
         """Which requests are slowest, failing, busiest, of those that `flows` asks for: as `query.top` says."""
         from rubin.wire.pb.rubin_pb2 import TopRequest
 
-        found: dict[str, Any] = json.loads(
-            (await self.top_part(TopRequest(flows=flows, by=by, sort=sort, number=number))).json
-        )
-        return found
+        request = TopRequest(flows=flows, by=by, sort=sort, number=number)
+        return self.read((await self.top_part(request)).json, dict)
 
     async def top_part(self, request: "TopRequest") -> "TopResponse":
         """The same, or what a relay makes it of."""
@@ -202,8 +200,7 @@ class Client:
         from rubin.wire.pb.rubin_pb2 import TraceRequest, TraceResponse
 
         request = TraceRequest(uuid=uuid, trace_id=trace_id)
-        found: dict[str, Any] = json.loads((await self._ours("Trace", request, TraceResponse)).json)
-        return found
+        return self.read((await self._ours("Trace", request, TraceResponse)).json, dict)
 
     async def explain(self, flow: str = "", source: str = "", destination: str = "") -> dict[str, Any]:
         """Why a flow ended as it did, as `query.explain` says; {} from a server that is not ours, or an older one."""
@@ -217,7 +214,16 @@ class Client:
             if error.status is Status.UNIMPLEMENTED:
                 return {}
             raise explained(error, self.target, self.settings) from error
-        found: dict[str, Any] = json.loads(answer.json)
+        return self.read(answer.json, dict)
+
+    def read(self, text: str, kind: type[Json]) -> Json:
+        """What our servers answer as JSON. Raises RubinError where it is none of that kind."""
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise RubinError(f"{self.target} answers something else than JSON", "is it a server of Rubin?") from error
+        if not isinstance(found, kind):
+            raise RubinError(f"{self.target} answers with JSON of another form", "is it a server of Rubin?")
         return found
 
     def agent_events(self, request: pb.GetAgentEventsRequest) -> AsyncIterator[pb.GetAgentEventsResponse]:

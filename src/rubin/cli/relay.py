@@ -1,7 +1,7 @@
 """`rubin relay`: the flags of `relay.settings.RelaySettings`."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ _TEXT = """Be one server for many nodes: their flows in the order of time, until
 Hubble's, or other relays.
 
 A flag counts before the environment (RUBIN_PEERS, RUBIN_DELAY, ...), that before the file of --config. Hubble Relay's
-names are taken too."""
+names are taken too, of flags and of the environment (RELAY_PEER_SERVICE, ...)."""
 
 
 def command() -> Command:
@@ -85,19 +85,32 @@ def command() -> Command:
 
 def run(arguments: Arguments) -> int:
     """Run until SIGTERM or SIGINT. Raises UsageError for settings, RubinError where it cannot begin."""
-    from rubin import config
     from rubin.cli.logs import log
     from rubin.relay import server
-    from rubin.relay.settings import RelaySettings
 
     log(arguments["debug"])
+    return server.run(settings(arguments, os.environ))
+
+
+def settings(arguments: Arguments, environ: Mapping[str, str]) -> Any:
+    """`relay.settings.RelaySettings` of file, environment and flags. Raises UsageError and RubinError."""
+    from rubin import config
+    from rubin.relay.settings import RelaySettings
+
     section = config.read(Path(arguments["config"])) if arguments["config"] else {}
     given = {
         _HUBBLES.get(name, name).replace("-", "_"): arguments[name]
         for name in arguments.sources
         if name not in ("config", "debug")
     }
-    return server.run(config.fill(RelaySettings, section, os.environ, given))
+    return config.fill(RelaySettings, section, _of_relay(environ) | dict(environ), given)
+
+
+def _of_relay(environ: Mapping[str, str]) -> dict[str, str]:
+    """What Hubble Relay takes from the environment, by our names."""
+    hubbles = {name.upper().replace("-", "_"): own.upper().replace("-", "_") for name, own in _HUBBLES.items()}
+    names = {name: name.removeprefix("RELAY_") for name in environ if name.startswith("RELAY_")}
+    return {f"RUBIN_{hubbles.get(short, short)}": environ[name] for name, short in names.items()}
 
 
 def _defaults() -> dict[str, Any]:

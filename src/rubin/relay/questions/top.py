@@ -44,8 +44,12 @@ async def top(nodes: Nodes, request: TopRequest) -> TopResponse:
 
 async def _of_one(nodes: Nodes, request: TopRequest) -> Answer:
     """Of the one node that can answer: exact."""
-    told = await nodes.ask(_asking(request))
-    found = [json.loads(answer.json) for answer in told.answers.values()]
+
+    async def ask(_name: str, client: Client) -> Answer:
+        return client.read((await client.top_part(request)).json, dict)
+
+    told = await nodes.ask(ask)
+    found = list(told.answers.values())
     return (found[0] if found else _nothing(request)) | {"missing": told.missed()}
 
 
@@ -79,8 +83,7 @@ async def _parts(nodes: Nodes, asked: TopRequest, elsewhere: dict[str, bytes]) -
         own = TopRequest()
         own.CopyFrom(asked)
         own.elsewhere = elsewhere[name]
-        found: Answer = json.loads((await client.top_part(own)).json)
-        return found
+        return client.read((await client.top_part(own)).json, dict)
 
     told = await nodes.ask(ask, only=set(elsewhere))
     parts, missing = dict[str, Answer](), list(told.missing)
