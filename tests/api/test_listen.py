@@ -1,5 +1,6 @@
 """Where a server listens, who may connect, and what it says when it cannot."""
 
+import asyncio
 import os
 import socket
 import ssl
@@ -12,6 +13,7 @@ import pytest
 
 from rubin.api.framing import NotGRPC
 from rubin.api.listen import ListenSettings, host_and_port, tcp_socket, tls_of, unix_socket
+from rubin.api.listening import Listening
 from rubin.api.peer import peer_service, reachable, server_name
 from rubin.api.server import Server, ServerThread
 from rubin.api.target import ClientSettings, target_of
@@ -97,6 +99,19 @@ def test_without_tls_tcp_stays_on_this_machine(address: str):
     with pytest.raises(RubinError, match="without TLS would show every flow to the network"):
         tcp_socket(address, tls=False)
     tcp_socket(address, tls=True).close()
+
+
+def test_what_is_public_needs_no_tls(caplog: pytest.LogCaptureFixture):
+    listening = Listening(ListenSettings("", "0.0.0.0:0", is_public=True), {})
+    listening.open()
+    asyncio.run(_serve_nothing(listening))
+    assert listening.address.startswith("0.0.0.0:")
+    assert not caplog.records
+
+
+async def _serve_nothing(listening: Listening) -> None:
+    await listening.serve([])
+    await listening.close()
 
 
 def test_without_tls_tcp_goes_beyond_it_where_tls_is_disabled_by_name(caplog: pytest.LogCaptureFixture):

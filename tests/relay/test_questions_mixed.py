@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rubin.api.client import Client
+from rubin.cli.output.status import report
 from rubin.errors import RubinError, UsageError
 from rubin.relay.questions.nodes import HUBBLE, Told
 from rubin.relay.questions.top import top
@@ -118,6 +119,9 @@ def test_who_may_see_one_namespace_is_told_of_it_alone(tmp_path: Path) -> None:
         told = ask(relayed.relay.address, lambda client: client.explain(uuid(1, 51)))
         assert (told["kind"], "10.0.0.2" in told["text"]) == ("unknown", False)
         assert ask(relayed.relay.address, Client.endpoints) == []
+        status = ask(relayed.relay.address, Client.agent_status)
+        assert status["access"] == {"file": "in use", "refused_requests": 0}
+        assert report(status).endswith("\nAccess:\n  File: in use\n  Refused requests: 0\n")
 
 
 def test_what_one_node_alone_answers_is_exact() -> None:
@@ -191,6 +195,9 @@ def test_an_older_node_whose_numbers_do_not_add_up_is_left_out_and_said() -> Non
 
         def is_relay(self) -> bool:
             return False
+
+        def read(self, text: str, _kind: type) -> Any:
+            return json.loads(text)
 
         async def top_part(self, _request: TopRequest) -> TopResponse:
             return TopResponse(json=json.dumps(self.found))

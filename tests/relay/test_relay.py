@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pytest
+from grpclib.reflection.v1.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
 from rubin.api.client import Client
 from rubin.errors import RubinError, UsageError
@@ -283,6 +284,18 @@ def test_health_is_serving_while_a_node_may_be_asked() -> None:
         relayed.update([made[0].address])
         relayed.ready(1)
         assert ask(relayed.relay.address, Client.health) == "SERVING"
+
+
+def test_a_stranger_is_told_what_it_offers() -> None:
+    with relaying() as relayed, Foreign(relayed.relay.address) as foreign:
+        reflect = foreign.channel.stream_stream(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            request_serializer=ServerReflectionRequest.SerializeToString,
+            response_deserializer=ServerReflectionResponse.FromString,
+        )
+        (answer,) = reflect(iter([ServerReflectionRequest(list_services="")]), timeout=10)
+        offered = sorted(one.name for one in answer.list_services_response.service)
+        assert offered == ["grpc.health.v1.Health", "observer.Observer", "rubin.Columns"]
 
 
 def test_a_relay_without_nodes_answers_with_nothing() -> None:

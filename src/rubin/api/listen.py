@@ -40,6 +40,8 @@ class ListenSettings:
     """Who may see what, TOML; clients without a certificate may show a token. "": everybody sees everything."""
     audit_file: str = ""
     """Who asked what, a JSON line a request; "stdout" for standard output."""
+    is_public: bool = False
+    """What is served is anybody's to know, as health is: no TLS is asked for."""
 
 
 def unix_socket(path: str) -> socket.socket:

@@ -53,8 +53,9 @@ class Listening:
         self._door = Door(self._settings.access_file, self._settings.audit_file)
         try:
             if self._settings.listen_address:
+                is_closed = self._tls is not None or self._settings.is_public
                 plain = self._settings.disable_server_tls
-                self._listeners.append(tcp_socket(self._settings.listen_address, self._tls is not None, plain))
+                self._listeners.append(tcp_socket(self._settings.listen_address, is_closed, plain))
                 host, port = self._listeners[0].getsockname()[:2]
                 self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             if self._settings.socket_path:

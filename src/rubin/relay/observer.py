@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -37,14 +37,15 @@ _ASKED_AGAIN_S = 2.0
 class Observer:
     """Answers for the nodes of a pool; `services()` are what a server registers."""
 
-    def __init__(self, pool: Pool, bounds: Bounds, node_name: str) -> None:
-        self._pool, self._bounds, self._node_name = pool, bounds, node_name
+    def __init__(
+        self, pool: Pool, bounds: Bounds, node_name: str, also: Callable[[], Mapping[str, object]] = dict
+    ) -> None:
+        """`also`: what else `rubin status` says of the relay: where nodes are found, certificates, who was refused."""
+        self._pool, self._bounds, self._node_name, self._also = pool, bounds, node_name, also
         self._encoders = Encoders()
         self._failures: dict[str, str] = {}
         self.flows = 0
         """How many were sent."""
-        self.sources: Callable[[], list[dict[str, object]]] = list
-        """Where nodes are found, as `rubin status` says it."""
         self.late: dict[str, int] = {}
         """How many flows of each node came late."""
 
@@ -65,11 +66,8 @@ class Observer:
     def columns(self) -> Service:
         """The same and more in our own words: flows as columns, and the questions that are answered at the nodes."""
         flows = streaming(self.get_columns, pb.GetFlowsRequest, ColumnFrame, readers=True)
-        questions = Questions(self._pool, self._node_name, self.late, self._sources)
+        questions = Questions(self._pool, self._node_name, self.late, self._also)
         return Service(columns.SERVICE, {"GetFlows": flows, **questions.methods()})
-
-    def _sources(self) -> list[dict[str, object]]:
-        return self.sources()
 
     async def get_flows(
         self, stream: Stream[pb.GetFlowsRequest, pb.GetFlowsResponse], request: pb.GetFlowsRequest

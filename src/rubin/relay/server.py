@@ -5,7 +5,7 @@ import logging
 import signal
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from rubin import __version__
@@ -39,8 +39,9 @@ class Settings:
 class Relay:
     """`await start()`, `await close()`. `pool` is told of nodes."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, sources: Callable[[], list[dict[str, object]]] = list) -> None:
+        """`sources`: where the nodes are found, and what is wrong there."""
+        self._settings, self._sources = settings, sources
         self._id = uuid.uuid4().hex
 
     @property
@@ -54,10 +55,10 @@ class Relay:
         self._listening = Listening(settings.listen, {"hubble-relay-version": __version__, own[0]: own[1]})
         self._listening.open()
         self.pool = Pool(replace(settings.pool, dialling=replace(settings.pool.dialling, metadata=(own,))))
-        self.observer = Observer(self.pool, settings.bounds, settings.node_name)
+        self.observer = Observer(self.pool, settings.bounds, settings.node_name, self._status)
         health = health_service(lambda: bool(self.pool.ready()))
         await self._listening.serve([self.observer.service(), self.observer.columns(), health])
-        self._health = Listening(ListenSettings("", settings.health_address, disable_server_tls=True), {})
+        self._health = Listening(ListenSettings("", settings.health_address, is_public=True), {})
         self._health.open()
         await self._health.serve([health])
         self._metrics: http.Server | None = None
@@ -72,6 +73,10 @@ class Relay:
         await self._health.close()
         await self._listening.close()
         await self.pool.close()
+
+    def _status(self) -> Mapping[str, object]:
+        tls = self._listening.tls_status()
+        return {"sources": self._sources(), **({"tls": tls} if tls else {}), **self._listening.door_status()}
 
     def _page(self, open_metrics: bool) -> bytes:
         return page((figure.family() for figure in self._figures()), open_metrics)
@@ -116,9 +121,9 @@ async def _run(settings: RelaySettings) -> int:
 
     sources = sources_of(settings)
     addresses = (settings.health_listen_address, settings.metrics_listen_address)
-    relay = Relay(Settings(settings.of_listen(), settings.of_pool(), settings.of_bounds(), settings.node, *addresses))
+    own = Settings(settings.of_listen(), settings.of_pool(), settings.of_bounds(), settings.node, *addresses)
+    relay = Relay(own, sources.status)
     await relay.start()
-    relay.observer.sources = sources.status
     finding = asyncio.create_task(sources.run(relay.pool.update))
     _LOG.info("relay=started node=%s tcp=%s socket=%s", settings.node, relay.address, settings.listen)
     stopping = asyncio.create_task(stopped.wait())

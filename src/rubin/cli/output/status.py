@@ -17,6 +17,7 @@ _UNITS = {
     "_mb": (1024, ("MB", "GB")),
 }
 _SUFFIXES = {"_percent": " %", "_ns": " ns", "_us": " µs", "_ms": " ms", "_s": " s"}
+_OF_SERVER = ("tls", "access", "audit")  # which a relay says as an agent does
 
 
 def compact(status: ServerStatusResponse) -> str:
@@ -54,7 +55,7 @@ def as_json(status: ServerStatusResponse, own: Mapping[str, Any]) -> str:
 def report(own: Mapping[str, Any], indent: str = "") -> str:
     """Our agent's report: a line a number, a heading a group; names carry the units. A relay's has a table."""
     if "relay_version" in own:
-        return cluster(own)
+        return cluster(own) + report({name: own[name] for name in _OF_SERVER if name in own})
     lines = []
     for key, value in own.items():
         name = clean(key).replace("_", " ")

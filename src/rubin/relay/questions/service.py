@@ -24,10 +24,10 @@ class Questions:
         pool: Pool,
         node_name: str,
         late: Mapping[str, int],
-        sources: Callable[[], list[dict[str, object]]] = list,
+        also: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
-        """`late`: how many flows of each node came late. `sources`: where nodes are found, and what is wrong there."""
-        self._nodes, self._node_name, self._late, self._sources = Nodes(pool), node_name, late, sources
+        """`late`: how many flows of each node came late. `also`: what else is told of the relay itself."""
+        self._nodes, self._node_name, self._late, self._also = Nodes(pool), node_name, late, also
 
     def methods(self) -> dict[str, Handler]:
         """Of `rubin.Columns`, by name. Clients ask nodes for no more than the asker may see."""
@@ -42,7 +42,7 @@ class Questions:
     async def status(self, _request: pb.StatusRequest) -> pb.StatusResponse:
         """One JSON object: the relay, and its nodes."""
         told = await status(self._nodes, self._node_name, self._late)
-        return pb.StatusResponse(json=json.dumps(told | {"sources": self._sources()}))
+        return pb.StatusResponse(json=json.dumps(told | dict(self._also())))
 
     async def endpoints(self, request: pb.EndpointsRequest) -> pb.EndpointsResponse:
         """A list of JSON objects."""
