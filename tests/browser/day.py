@@ -43,9 +43,9 @@ class Changing(Shop):
 class Day(Stage):
     """A stage of it."""
 
-    def __init__(self, folder: Path, flows_per_second: int) -> None:
+    def __init__(self, folder: Path, flows_per_second: int, capacity: int) -> None:
         self._began_ns = time.time_ns()
-        super().__init__(folder, flows_per_second, 5, Changing)
+        super().__init__(folder, flows_per_second, 5, Changing, capacity)
 
     def step(self) -> None:
         """What went on since the last time, at the shop's pace."""

@@ -23,12 +23,19 @@ STEP_S = 0.1
 
 
 class Stage:
-    """`flows_per_second` of the shop go into the ring until `pause`; `history_s` of it are there from the start."""
+    """`flows_per_second` of the shop go into the ring until `pause`; `history_s` of it are there from the start. The UI
+    holds `capacity` of them.
+    """
 
     def __init__(
-        self, folder: Path, flows_per_second: int = 400, history_s: int = 120, make: Callable[[], Shop] = Shop
+        self,
+        folder: Path,
+        flows_per_second: int = 400,
+        history_s: int = 120,
+        make: Callable[[], Shop] = Shop,
+        capacity: int = 1_000_000,
     ) -> None:
-        self.folder, self.rate = folder, flows_per_second
+        self.folder, self.rate, self.capacity = folder, flows_per_second, capacity
         self.ring = Ring(500_000, again=expanded)
         self._make, self.shop = make, make()
         self.server = f"unix://{folder}/s"
@@ -93,7 +100,8 @@ class Stage:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 self.address = f"127.0.0.1:{probe.getsockname()[1]}"
-        command = [sys.executable, "-m", "rubin", "ui", "--listen", self.address, "--server", self.server]
+        flags = ["--listen", self.address, "--server", self.server, "--capacity", str(self.capacity)]
+        command = [sys.executable, "-m", "rubin", "ui", *flags]
         log = self.folder / "ui.log"
         with log.open("w") as out:
             process = self._ui = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": "src"}, stderr=out)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
 from playwright.sync_api import Browser, CDPSession, Page, expect
 
 from tests.browser.conftest import SIZE
@@ -63,11 +62,8 @@ def size(page: Page, session: CDPSession, stage: Day) -> Size:
     return Size(heap_mb, counters["nodes"], counters["jsEventListeners"], resident_mb(stage.ui_pid))
 
 
-def test_a_tab_of_a_day_is_no_larger_than_one_of_an_hour(
-    chromium: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("RUBIN_CAPACITY", str(CAPACITY))
-    stage = Day(tmp_path, RATE)
+def test_a_tab_of_a_day_is_no_larger_than_one_of_an_hour(chromium: Browser, tmp_path: Path):
+    stage = Day(tmp_path, RATE, CAPACITY)
     sizes = []
     with stage.running(), opened(chromium, stage) as (page, session):
         for _ in range(WALKS):

@@ -36,6 +36,7 @@ class Taken:
             times = self.time_ns() - int(late_s * SECOND) - np.arange(flows)[::-1]
             self.feed._take(generate(flows).with_columns(time_ns=times))
             found.append(self.feed._falls_behind())
+            self.feed._allay()
         return found
 
 
@@ -67,3 +68,14 @@ def test_that_we_are_behind_is_told_until_it_is_over_for_a_while(taken: Taken):
     assert (taken.feed.state.phase, taken.feed.state.sentence) == ("behind", "too many")
     taken.late(0)
     assert (taken.feed.state.phase, taken.feed.state.sentence) == ("following", "")
+
+
+def test_that_is_over_where_nothing_more_comes(taken: Taken):
+    taken.late(3)
+    taken.feed._enter("behind", "too many", "wait")
+    phases = []
+    for _ in range(6):
+        taken.now_s += 1
+        taken.feed._allay()
+        phases.append(taken.feed.state.phase)
+    assert phases == ["behind"] * 4 + ["following"] * 2, "what came last was late"

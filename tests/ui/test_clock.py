@@ -56,10 +56,6 @@ def feed(clock: Clock, tmp_path: Path) -> Feed:
     return made
 
 
-def phase(feed: Feed) -> str:
-    return feed.state.phase
-
-
 def test_a_clock_that_is_kept_right_changes_nothing(feed: Feed, clock: Clock):
     takes(feed, clock, 10, ahead_ns=-SECOND)
     assert feed.now_ns() == clock.time_ns()
@@ -88,16 +84,3 @@ def test_who_is_late_for_long_begins_anew_with_the_newest(feed: Feed, clock: Clo
     takes(feed, clock, 3, ahead_ns=-20 * SECOND)
     with pytest.raises(RubinError, match="faster"):
         takes(feed, clock, 5, ahead_ns=-20 * SECOND)
-
-
-@pytest.mark.parametrize("is_quiet", [True, False])
-def test_who_was_behind_is_so_no_longer_where_little_comes_or_nothing(feed: Feed, clock: Clock, is_quiet: bool):
-    takes(feed, clock, 3, ahead_ns=-3 * SECOND)
-    feed._enter("behind")
-    clock.now_s += 4
-    feed._allay()
-    assert phase(feed) == "behind", "what came last was late"
-    takes(feed, clock, 0 if is_quiet else 1)
-    clock.now_s += 2 if is_quiet else 0
-    feed._allay()
-    assert phase(feed) == "following"

@@ -162,7 +162,7 @@ def test_a_watch_from_too_long_ago_is_read_anew(api, tmp_path):
         assert beside.who(Address("10.0.1.1"))
         api.start()
         beside.wait(lambda: beside.who(Address("10.0.1.2")), "what is new")
-        assert not beside.who(Address("10.0.1.1"))
+        beside.wait(lambda: not beside.who(Address("10.0.1.1")), "what is gone, which another watch tells")
         beside.wait_read()
 
 
