@@ -51,12 +51,13 @@ def duration_ns(text: str) -> int:
 
 def duration_s(text: str) -> float:
     """The same without a sign, in seconds. Raises UsageError."""
+    wrong = UsageError(f"'{text}' is no duration", "e.g. 30s, 5m or 1h30m")
+    if text[:1] in ("+", "-"):
+        raise wrong
     try:
-        if text[:1] not in ("+", "-"):
-            return duration_ns(text) / SECOND_NS
-    except ValueError:
-        pass
-    raise UsageError(f"'{text}' is no duration", "e.g. 30s, 5m or 1h30m")
+        return duration_ns(text) / SECOND_NS
+    except ValueError as error:
+        raise wrong from error
 
 
 def duration_text(ns: int, precision_ns: int = 1) -> str:
