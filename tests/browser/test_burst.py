@@ -2,6 +2,8 @@
 
 import os
 import re
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,7 +119,7 @@ def grouped(number: int) -> str:
 
 
 def test_a_cluster_of_3000_pods_at_400_000_flows_a_second_is_declared(chromium: Browser, tmp_path: Path):
-    """Nobody takes that much: it is said that we are behind, and soon after it ends we are of now again."""
+    """On a machine too slow for it: it is said that we are behind, and soon after it ends we are of now again."""
     with flood.running(tmp_path) as load:
         stage = Stage(tmp_path, 0, 0)
         stage.begin_ui()
@@ -128,11 +130,12 @@ def test_a_cluster_of_3000_pods_at_400_000_flows_a_second_is_declared(chromium: 
                 load.begin(MANY, FLOOD_S + LONG)
                 flood_s = time.monotonic()
                 banner = page.locator(".banner")
-                expect(banner).to_contain_text("flows come faster than they can be taken here", timeout=1000 * LONG)
-                page.keyboard.press("?")  # the page answers
-                expect(page.get_by_role("dialog")).to_be_visible(timeout=1000 * LONG)
-                page.keyboard.press("Escape")
-                wait_for(lambda: time.monotonic() > flood_s + FLOOD_S, "the flood to have lasted", LONG)
+                with slowed(stage.ui_pid):  # there are machines that take it all
+                    expect(banner).to_contain_text("flows come faster than they can be taken here", timeout=1000 * LONG)
+                    page.keyboard.press("?")  # the page answers
+                    expect(page.get_by_role("dialog")).to_be_visible(timeout=1000 * LONG)
+                    page.keyboard.press("Escape")
+                    wait_for(lambda: time.monotonic() > flood_s + FLOOD_S, "the flood to have lasted", LONG)
                 flows = load.end()
                 at_end, first_mb = stage.get("/api/v1/status")["feed"], resident_mb(stage.ui_pid)
                 feed, late_s = caught_up(stage, load)
@@ -149,6 +152,26 @@ def test_a_cluster_of_3000_pods_at_400_000_flows_a_second_is_declared(chromium: 
                 agrees(stage, page)
         finally:
             stage.end_ui()
+
+
+@contextmanager
+def slowed(pid: int) -> Iterator[None]:
+    """A process that runs for a fifth of the time until the block ends, as on a machine that is so much slower."""
+    ended = threading.Event()
+
+    def hold() -> None:
+        while not ended.wait(0.01):
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.04)
+            os.kill(pid, signal.SIGCONT)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        holder.join()
 
 
 def agrees(stage: Stage, page: Page) -> None:
