@@ -16,35 +16,39 @@ from rubin.kernel import drop_reasons
 from rubin.kernel.flows import Flows, Names
 from rubin.metrics.sink import Metrics, Settings
 from rubin.model.batch import FlowBatch
+from rubin.sources.live import MOST_ROWS
 from rubin.store.ring import Ring
 
 _CONTEXT = "labelsContext=source_namespace,source_app,destination_namespace,destination_app"
 _METRICS = " ".join(f"{name}:{_CONTEXT}" for name in ("flow", "tcp", "drop", "port-distribution"))
-_BATCH = 8_192  # what the live source takes at most
+_PAIRS, _MANY_PAIRS = 500, 7_000  # clients with their servers: some thousand series, and some ten thousand
 
 
 def measure(figures: Figures, quick: bool = False) -> None:
-    """`line_flows_per_cpu_second`, `line_ns.*` by part, `line_series`, `ring_bytes_per_flow`."""
+    """`line_flows_per_cpu_second` and `line_series` where workloads have their peers, and where many talk to all
+    (`.many`), `line_ns.*` by part, `ring_bytes_per_flow`.
+    """
     with TemporaryDirectory(prefix="rubin-bench-") as folder:
         path = Path(folder) / "names.toml"
         path.write_text(_names())
         for _ in range(3 if quick else 7):
-            _round(figures, path, 500_000 if quick else 2_000_000)
+            for pairs, many in ((_PAIRS, ""), (_MANY_PAIRS, ".many")):
+                _round(figures, path, 500_000 if quick else 2_000_000, pairs, many)
     _bytes_per_flow(figures)
 
 
-def _round(figures: Figures, names: Path, count: int) -> None:
-    made = records(262_144)
+def _round(figures: Figures, names: Path, count: int, pairs: int, many: str) -> None:
+    made = records(262_144, pairs)
     decoder = Flows(Names(str, str, hex, drop_reasons.of_kernel(), "node-1"))
     identity, ring, metrics = Identity([Static(names), Local()]), Ring(), Metrics(Settings(_METRICS))
     account = pipeline.Account()
     spent = {"decode": 0.0}
 
     def source() -> Iterator[FlowBatch]:
-        for start in range(0, count, _BATCH):
+        for start in range(0, count, MOST_ROWS):
             at = start % len(made)
             begun = time.thread_time()
-            batch = decoder.batch(made[at : at + _BATCH], 0)
+            batch = decoder.batch(made[at : at + MOST_ROWS], 0)
             spent["decode"] += time.thread_time() - begun
             yield batch
 
@@ -56,19 +60,20 @@ def _round(figures: Figures, names: Path, count: int) -> None:
         [("store", ring.append), ("metrics", metrics.observe)],
         account,
     )
+    metrics.settle()
     seconds = time.thread_time() - begun
     if account.failures or ring.next_row != account.flows:
         raise AssertionError(f"the line failed: {account.failures}, {ring.next_row} of {account.flows} flows")
-    figures.add("line_flows_per_cpu_second", account.flows / seconds)
+    figures.add(f"line_flows_per_cpu_second{many}", account.flows / seconds)
     for part, took in {**spent, **account.seconds}.items():
-        figures.add(f"line_ns.{part}", 1e9 * took / account.flows)
-    figures.add("line_series", metrics.exposition().count(b"\n"))
+        figures.add(f"line_ns.{part}{many}", 1e9 * took / account.flows)
+    figures.add(f"line_series{many}", metrics.exposition().count(b"\n"))
 
 
 def _bytes_per_flow(figures: Figures) -> None:
     """Resident memory that a full ring of a million flows takes, tables included, divided by the flows."""
     decoder = Flows(Names(str, str, hex, drop_reasons.of_kernel(), "node-1"))
-    made = records(65_536)
+    made = records(65_536, _MANY_PAIRS)
     ring = Ring()
     decoder.batch(made, 0)
     before = _resident()

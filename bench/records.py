@@ -9,9 +9,9 @@ from tests.flows import generate
 _SAME = ("source_port", "destination_port", "tcp_flags", "packets", "bytes", "protocol", "ip_version", "socket_cookie")
 
 
-def records(n: int, seed: int = 1) -> "np.ndarray[tuple[int], np.dtype[np.void]]":
+def records(n: int, pairs: int = 7_000, seed: int = 1) -> "np.ndarray[tuple[int], np.dtype[np.void]]":
     """(n,) records of the traffic that `tests.flows.generate` describes."""
-    batch = generate(n, seed)
+    batch = generate(n, seed, pairs=pairs)
     made = np.zeros(n, RECORD)
     for name in _SAME:
         made[name] = batch[name]

@@ -111,6 +111,7 @@ def test_words_that_no_series_has_are_forgotten_and_counts_stay_right():
     metrics = metrics_of("flow:sourceContext=pod tcp:sourceContext=pod", now, series_idle_s=600, series_limit=6_000)
     tables = Tables()
     metrics.observe(pods(*(f"p{i}" for i in range(5_000)), "stays", tables=tables))
+    metrics.settle()
     (contexts,) = (one for one in metrics._contexts.values() if one.names == ("source",))
     assert len(contexts._source.values) > 5_000
     for _ in range(20):

@@ -18,14 +18,11 @@ _PATIENCE_NS = 20_000_000
 
 def served(records: Records) -> tuple[I64, I64]:
     """Rows of connections that have no process, and for each the row of the same end that has one; -1: none has."""
-    points = records["point"]
-    tcp = (records["protocol"] == Protocol.TCP) & (records["socket_cookie"] > 0)
-    tcp &= (points == TracePoint.TO_STACK) | (points == TracePoint.TO_ENDPOINT)
     nobody = records["pid"] == 0
-    unknown = np.flatnonzero(tcp & nobody)
+    unknown = _of_sockets(records, np.flatnonzero(nobody))
     if not len(unknown):
         return unknown, unknown
-    known = np.flatnonzero(tcp & ~nobody)
+    known = _of_sockets(records, np.flatnonzero(~nobody))
     distinct, where = np.unique(_connections(records, unknown), return_inverse=True)
     codes = Codes(4 * len(distinct))
     codes.add_all(distinct, np.arange(len(distinct)))
@@ -33,6 +30,14 @@ def served(records: Records) -> tuple[I64, I64]:
     telling = np.full(len(distinct), -1, np.int64)
     telling[found[found >= 0]] = known[found >= 0]  # of several the last: who was handed the socket
     return unknown, telling[where]
+
+
+def _of_sockets(records: Records, rows: I64) -> I64:
+    """Those of the rows that were seen at a socket of TCP."""
+    points = records["point"][rows]
+    tcp = (records["protocol"][rows] == Protocol.TCP) & (records["socket_cookie"][rows] > 0)
+    chosen: I64 = rows[tcp & ((points == TracePoint.TO_STACK) | (points == TracePoint.TO_ENDPOINT))]
+    return chosen
 
 
 def settled(records: Records, now_ns: int) -> int:

@@ -18,11 +18,11 @@ from rubin.metrics.handlers.resets import Resets
 from rubin.metrics.handlers.retransmits import Retransmits
 from rubin.metrics.handlers.round_trip import RoundTrip
 from rubin.metrics.handlers.sctp import SCTP
-from rubin.metrics.handlers.setup import Handler, Setup
+from rubin.metrics.handlers.setup import FlowCounter, Handler, Setup
 from rubin.metrics.handlers.tcp import TCP
 from rubin.metrics.handlers.traffic import Traffic
 
-OF_HUBBLE: dict[str, Callable[[Setup], Handler]] = {
+COUNTERS: dict[str, Callable[[Setup], FlowCounter]] = {
     "flow": Flow,
     "drop": Drop,
     "tcp": TCP,
@@ -31,8 +31,9 @@ OF_HUBBLE: dict[str, Callable[[Setup], Handler]] = {
     "icmp": ICMP,
     "sctp": SCTP,
     "policy": Policy,
+    "traffic": Traffic,
 }
-"""Hubble's, of flows of any kind or of packets."""
+"""Of flows of any kind or of packets: Hubble's, and what moved."""
 LAYER_7: dict[str, Callable[[Setup], Handler]] = {
     "dns": DNS,
     "http": HTTP,
@@ -41,15 +42,11 @@ LAYER_7: dict[str, Callable[[Setup], Handler]] = {
     "requests": Requests,
 }
 """Of what was said above layer 4."""
-HANDLERS: dict[str, Callable[[Setup], Handler]] = (
-    OF_HUBBLE
-    | LAYER_7
-    | {
-        "traffic": Traffic,
-        "tcp-connect": ConnectLatency,
-        "tcp-rtt": RoundTrip,
-        "tcp-retransmits": Retransmits,
-        "tcp-resets": Resets,
-        "kernel-drops": KernelDrops,
-    }
-)
+HANDLERS: dict[str, Callable[[Setup], Handler]] = LAYER_7 | {
+    "tcp-connect": ConnectLatency,
+    "tcp-rtt": RoundTrip,
+    "tcp-retransmits": Retransmits,
+    "tcp-resets": Resets,
+    "kernel-drops": KernelDrops,
+}
+"""Of rows."""

@@ -58,8 +58,10 @@ class Sums:
         """(s,) uint64, in the order in which they came."""
         return self._keys[: self._held]
 
-    def places(self, keys: U64, now_s: int) -> tuple[I64, npt.NDArray[np.bool_] | slice]:
-        """Where to `add` for these keys, and which of them have a place; the others are counted as overflow."""
+    def places(self, keys: U64, now_s: int, flows: I64 | None = None) -> tuple[I64, npt.NDArray[np.bool_] | slice]:
+        """Where to `add` for these keys, and which of them have a place; the flows of the others, one each where it is
+        not said, are counted as overflow.
+        """
         at = self._index.find(keys)
         if at.min(initial=0) < 0:
             new = np.unique(keys[at < 0])
@@ -73,7 +75,7 @@ class Sums:
         if at.min(initial=0) < 0:
             placed = at >= 0
             at = at[placed]
-            self.overflowed_flows += len(keys) - len(at)
+            self.overflowed_flows += len(keys) - len(at) if flows is None else int(flows[~placed].sum())
         self._seen_s[at] = now_s
         return at, placed
 

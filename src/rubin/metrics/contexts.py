@@ -42,7 +42,7 @@ class Side:
     def __init__(self, side: str, chains: tuple[tuple[str, ...], ...], limit: int, shift: int) -> None:
         self._side, self._chains, self._shift = side, chains, shift
         self._limit = min(limit, _SIDE_MASK)
-        self._asks_address = any("ip" in chain for chain in chains)
+        self.asks_address = any("ip" in chain for chain in chains)
         self._codes: Lookup[Endpoint] = Lookup("endpoints", self._endpoint_code)
         self._without_address: Lookup[Endpoint] = Lookup("endpoints", self._pattern)
         self._patterns: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}
@@ -56,7 +56,7 @@ class Side:
             return np.uint64(self._code(()) << self._shift)
         endpoints = batch[f"{self._side}_endpoint"]
         keys = self._codes(batch.tables)[endpoints]
-        return self._with_addresses(batch, endpoints, keys) if self._asks_address else keys
+        return self._with_addresses(batch, endpoints, keys) if self.asks_address else keys
 
     def _with_addresses(self, batch: Flows, endpoints: npt.NDArray[np.uint32], keys: U64) -> U64:
         """The same keys, told apart by address where the endpoint's own words do not suffice."""
@@ -100,7 +100,7 @@ class Side:
         return self._patterns.setdefault((with_gap, without), len(self._patterns) + 1)
 
     def _no_addresses(self) -> Codes:
-        return Codes(_SLOTS if self._asks_address else 2)
+        return Codes(_SLOTS if self.asks_address else 2)
 
     def _code(self, values: tuple[str, ...]) -> int:
         code = self._by_values.get(values)
@@ -164,6 +164,11 @@ class Contexts:
     def names(self) -> tuple[str, ...]:
         """The label names."""
         return self.options.names
+
+    @property
+    def asks_address(self) -> bool:
+        """Whether words depend on addresses."""
+        return self._source.asks_address or self._destination.asks_address
 
     def keys(self, batch: Flows) -> U64:
         """(n,) uint64: the context of each row, its shape bits zero."""

@@ -60,16 +60,16 @@ class Once:
     def __init__(self) -> None:
         self._senders = Senders()
 
-    def rows(self, batch: FlowBatch, now_s: int) -> npt.NDArray[np.int64]:
-        """Indices of the rows whose packets no other row tells of."""
+    def rows(self, batch: FlowBatch, now_s: int) -> Mask:
+        """(n,) bool: the rows whose packets no other row tells of."""
         points = batch["trace_point"]
-        moved = (batch["packets"] > 0) & (batch["verdict"] != Verdict.DROPPED)
+        moved: Mask = (batch["packets"] > 0) & (batch["verdict"] != Verdict.DROPPED)
         if "socket_cookie" not in batch:
-            return np.flatnonzero(moved)
+            return moved
         sent = moved & (points == TracePoint.TO_STACK)
         sources = mix(batch["source_high"], batch["source_low"])
         self._senders.learn(sources[sent], now_s)
-        counted = sent.copy()
+        counted: Mask = sent.copy()
         arrived = moved & (points == TracePoint.TO_ENDPOINT)
         socket = batch["socket_cookie"] > 0
         self._mark(counted, arrived & socket, sources)
@@ -77,7 +77,7 @@ class Once:
         if left.any():
             left &= ~self._senders.known(mix(batch["destination_high"], batch["destination_low"]))
             self._mark(counted, left, sources)
-        return np.flatnonzero(counted)
+        return counted
 
     def _mark(self, counted: Mask, candidates: Mask, sources: U64) -> None:
         """Count those whose source is no local sender."""

@@ -67,9 +67,9 @@ class Labelled:
         self._labels = Labels(labels, contexts.names, own_last)
         self._clock = room.clock
 
-    def _places(self, keys: U64) -> tuple[I64, npt.NDArray[np.bool_] | slice]:
-        """Where the sums of these keys are, and which of them there are."""
-        return self.sums.places(keys, int(self._clock()))
+    def _places(self, keys: U64, flows: I64 | None = None) -> tuple[I64, npt.NDArray[np.bool_] | slice]:
+        """Where the sums of these keys are, and which of them there are; each stands for some flows, or for one."""
+        return self.sums.places(keys, int(self._clock()), flows)
 
     def _meaning(self) -> Meaning:
         """What keys mean now."""
@@ -128,14 +128,14 @@ class Counters(Labelled):
         """The first counter's name."""
         return self.families[0][0]
 
-    def count(self, keys: U64) -> None:
-        """Add one for each key, where there is one counter."""
-        at, _ = self._places(keys)
-        self.sums.add(at, 0, 1)
+    def count(self, keys: U64, flows: I64 | None = None) -> None:
+        """Add to each key how many flows have it, or one, where there is one counter."""
+        at, placed = self._places(keys, flows)
+        self.sums.add(at, 0, 1 if flows is None else flows[placed])
 
-    def add(self, keys: U64, *amounts: I64) -> None:
-        """Add an amount of each counter to the keys."""
-        at, placed = self._places(keys)
+    def add(self, keys: U64, *amounts: I64, flows: I64 | None = None) -> None:
+        """Add an amount of each counter to the keys, of which each stands for some flows, or for one."""
+        at, placed = self._places(keys, flows)
         for column, amount in enumerate(amounts):
             self.sums.add(at, column, amount[placed])
 

@@ -3,23 +3,25 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from rubin.metrics.catalogue import HANDLERS, LAYER_7, OF_HUBBLE
+from rubin.metrics.alike import Alike, Amounts
+from rubin.metrics.catalogue import COUNTERS, HANDLERS, LAYER_7
 from rubin.metrics.configuration import Configuration, Metric, parse
 from rubin.metrics.contexts import Contexts, Moved
 from rubin.metrics.exposition import page
-from rubin.metrics.handlers.setup import Handler, Series, Setup
+from rubin.metrics.handlers.setup import FlowCounter, Handler, Series, Setup
 from rubin.metrics.lost import LostEvents
+from rubin.metrics.once import Once
 from rubin.metrics.options import Options
 from rubin.metrics.own import Figure, Own, one
 from rubin.metrics.said import Heard
 from rubin.metrics.series import Family, Room
-from rubin.metrics.shapes import packets_only
+from rubin.metrics.shapes import told
 from rubin.model.batch import FlowBatch, Lost
 
 Select = Callable[[FlowBatch], npt.NDArray[np.bool_]]
@@ -52,8 +54,21 @@ class _Running:
     """A metric at work. `select` says which flows it is for; None: all."""
 
     metric: Metric
-    handler: Handler
+    contexts: Contexts
+    counter: FlowCounter | None = None
+    handler: Handler | None = None
     select: Select | None = None
+
+    @property
+    def series(self) -> Sequence[Series]:
+        """What it counts into."""
+        measure = self.counter or self.handler
+        return measure.series if measure else ()
+
+    @property
+    def waits(self) -> bool:
+        """Whether it may count flows that are put together (`metrics/alike.py`)."""
+        return self.counter is not None and self.select is None and not self.contexts.asks_address
 
 
 class Metrics:
@@ -66,10 +81,12 @@ class Metrics:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._clock = settings, clock
-        self._room = Room(settings.series_limit, clock)
+        self._observed_s = clock()
+        self._room = Room(settings.series_limit, lambda: self._observed_s)
         self._lock = threading.Lock()
         self._contexts: dict[Options, Contexts] = {}
         self._running: dict[str, _Running] = {}
+        self._once, self._alike = Once(), Alike()
         self._heard = Heard()
         self._lost = LostEvents()
         self._gone: list[tuple[int, str, str]] = []
@@ -86,13 +103,19 @@ class Metrics:
     def start(self, metric: Metric, select: Select | None = None) -> None:
         """Count one more metric, of the flows that `select` marks."""
         with self._lock:
+            self._count_alike()
             contexts = self._contexts.setdefault(metric.context, Contexts(metric.context, self._room.sides))
-            handler = HANDLERS[metric.name](Setup(contexts, metric.flags, self._room, self._heard))
-            self._running[metric.name] = _Running(metric, handler, select)
+            setup = Setup(contexts, metric.flags, self._room, self._heard)
+            if metric.name in COUNTERS:
+                running = _Running(metric, contexts, counter=COUNTERS[metric.name](setup), select=select)
+            else:
+                running = _Running(metric, contexts, handler=HANDLERS[metric.name](setup), select=select)
+            self._running[metric.name] = running
 
     def stop(self, name: str) -> None:
         """Count a metric no more and forget its series."""
         with self._lock:
+            self._count_alike()
             self._running.pop(name)
             used = {running.metric.context for running in self._running.values()}
             self._contexts = {options: contexts for options, contexts in self._contexts.items() if options in used}
@@ -100,6 +123,7 @@ class Metrics:
     def select(self, name: str, select: Select | None) -> None:
         """Change which flows a metric is for."""
         with self._lock:
+            self._count_alike()
             self._running[name].select = select
 
     @property
@@ -117,18 +141,63 @@ class Metrics:
             try:
                 self._observe_all(batch)
             finally:
-                for contexts in self._contexts.values():
-                    contexts.forget_batch()
-                self._heard.forget_batch()
+                self._forget_batch()
             self._sweep_when_due()
 
     def _observe_all(self, batch: FlowBatch) -> None:
         """One kind after the other: contexts keep the keys of one batch."""
-        of_hubble, rest = packets_only(batch), HANDLERS.keys() - OF_HUBBLE.keys() - LAYER_7.keys()
-        for names, flows in ((OF_HUBBLE.keys(), of_hubble), (rest, batch), (LAYER_7.keys(), batch)):
-            for name, running in self._running.items():
-                if name in names:
-                    _observe(running, flows)
+        running = self._running.values()
+        amounts = self._amounts(batch)
+        if any(each.waits for each in running):
+            if not self._alike.suits(batch):
+                self._count_alike()
+            self._alike.add(batch, amounts)
+        self._observed_s = self._clock()
+        if any(each.counter and not each.waits for each in running):
+            self._count_packets(batch, amounts)
+        said = "message" in batch
+        for each in running:
+            if each.handler and (said or each.metric.name not in LAYER_7):
+                chosen = _chosen(batch, each.select)
+                if len(chosen):
+                    each.handler.observe(chosen)
+
+    def _amounts(self, batch: FlowBatch) -> Amounts:
+        counted = self._once.rows(batch, int(self._clock()))
+        moved = (np.multiply(batch[name], counted, dtype=np.int64) for name in ("packets", "bytes"))
+        return Amounts(np.ones(len(batch), np.int64), *moved)
+
+    def _count_packets(self, batch: FlowBatch, amounts: Amounts) -> None:
+        """Let the counters that do not wait have a batch."""
+        rows = np.flatnonzero(told(batch))
+        batch, amounts = batch.take(rows), amounts.take(rows)
+        for each in self._running.values():
+            if not each.counter or each.waits:
+                continue
+            if each.select is None:
+                each.counter.observe(batch, amounts)
+            elif len(rows := np.flatnonzero(each.select(batch))):
+                each.counter.observe(batch.take(rows), amounts.take(rows))
+
+    def _count_alike(self) -> None:
+        """Let the counters that wait have what was put together for them."""
+        for batch, amounts in self._alike.take():
+            try:
+                for each in self._running.values():
+                    if each.counter and each.waits:
+                        each.counter.observe(batch, amounts)
+            finally:
+                self._forget_batch()
+
+    def _forget_batch(self) -> None:
+        for contexts in self._contexts.values():
+            contexts.forget_batch()
+        self._heard.forget_batch()
+
+    def settle(self) -> None:
+        """Count all that was observed: else that waits until somebody reads."""
+        with self._lock:
+            self._count_alike()
 
     def note_lost(self, losses: Iterable[Lost]) -> None:
         """Count losses that no batch carries (a slow client, a full disk)."""
@@ -137,11 +206,13 @@ class Metrics:
     def gone(self, namespace: str, pod: str) -> None:
         """A pod is no more: its series go after a minute unless it is seen again."""
         with self._lock:
+            self._count_alike()
             self._gone.append((int(self._clock()), namespace, pod))
 
     def exposition(self, open_metrics: bool = False) -> bytes:
         """The page. Sums are copied at one moment; the line waits for the copying only."""
         with self._lock:
+            self._count_alike()
             self._sweep_when_due()
             reads = [series.read() for series in self._series()]
         return page(self._families(reads), open_metrics)
@@ -154,10 +225,11 @@ class Metrics:
 
     def _series(self) -> Iterator[Series]:
         for running in self._running.values():
-            yield from running.handler.series
+            yield from running.series
 
     def _sweep_when_due(self) -> None:
         if self._clock() >= self._sweep_at:
+            self._count_alike()
             self._sweep_at = self._clock() + _SWEEP_S
             self._sweep(int(self._clock()))
 
@@ -202,10 +274,9 @@ class Metrics:
             return [((series.name,), len(series.sums)) for series in self._series()]
 
 
-def _observe(running: _Running, batch: FlowBatch) -> None:
-    if running.select is None:
-        running.handler.observe(batch)
-        return
-    chosen = running.select(batch)
-    if chosen.any():
-        running.handler.observe(batch if chosen.all() else batch.take(np.flatnonzero(chosen)))
+def _chosen(batch: FlowBatch, select: Select | None) -> FlowBatch:
+    """The flows that a metric is for."""
+    if select is None:
+        return batch
+    chosen = select(batch)
+    return batch if chosen.all() else batch.take(np.flatnonzero(chosen))

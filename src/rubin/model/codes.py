@@ -10,6 +10,7 @@ I64 = npt.NDArray[np.int64]
 
 _PHI = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
+_SHIFT, _ODD = np.uint64(29), np.uint64(1)
 
 
 def mix(*columns: npt.NDArray[np.generic]) -> U64:
@@ -17,12 +18,18 @@ def mix(*columns: npt.NDArray[np.generic]) -> U64:
 
     Two different rows share a key with a probability of 2^-64 each pair.
     """
-    key = np.full(len(columns[0]), _MIX, np.uint64)
+    rows = len(columns[0])
+    key = np.full(1, _MIX, np.uint64)
     for column in columns:
-        key ^= column.astype(np.uint64, copy=False)
+        if len(key) == rows:
+            key ^= column.astype(np.uint64, copy=False)
+        elif column.any():
+            key = key ^ column.astype(np.uint64, copy=False)
+        # else: one key for all rows as yet, as of the upper halves of IPv4's addresses
         key *= _PHI
-        key ^= key >> np.uint64(29)
-    return key | np.uint64(1)
+        key ^= key >> _SHIFT
+    key |= _ODD
+    return key if len(key) == rows else np.full(rows, key[0], np.uint64)
 
 
 class Codes:
@@ -70,7 +77,9 @@ class Codes:
         return codes
 
     def _slots(self, keys: U64) -> I64:
-        return ((keys * _PHI) >> self._shift).astype(np.int64)
+        slots = keys * _PHI
+        slots >>= self._shift
+        return slots.view(np.int64)
 
     def add(self, key: int, code: int) -> None:
         """Note a key that `find` did not know."""

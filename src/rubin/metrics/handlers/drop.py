@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rubin.metrics.alike import Amounts
 from rubin.metrics.handlers.setup import Setup
 from rubin.metrics.series import Counters
 from rubin.metrics.shapes import FLOW_PROTOCOLS, flow_protocol
@@ -20,12 +21,13 @@ class Drop:
         self._drops = Counters([family], ("reason", "protocol"), _values, setup.contexts, setup.room, own_last=True)
         self.series = (self._drops,)
 
-    def observe(self, batch: FlowBatch) -> None:
+    def observe(self, batch: FlowBatch, amounts: Amounts) -> None:
         """Count a batch."""
         rows = np.flatnonzero(batch["verdict"] == Verdict.DROPPED)
         if len(rows):
             reasons = batch["drop_reason"][rows].astype(np.uint64) << np.uint64(_PROTOCOL_BITS)
-            self._drops.count(self._drops.contexts.keys(batch)[rows] | reasons | flow_protocol(batch)[rows])
+            keys = self._drops.contexts.keys(batch)[rows] | reasons | flow_protocol(batch)[rows]
+            self._drops.count(keys, amounts.flows[rows])
 
 
 def _values(shape: int) -> tuple[str, ...]:

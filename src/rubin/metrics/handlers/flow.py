@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rubin.metrics.alike import Amounts
 from rubin.metrics.handlers.setup import Setup
 from rubin.metrics.series import Counters
 from rubin.metrics.shapes import FLOW_PROTOCOLS, flow_protocol, l7_kind, point_word, verdict_word
@@ -29,7 +30,7 @@ class Flow:
         self._flows = Counters([family], labels, _values, setup.contexts, setup.room)
         self.series = (self._flows,)
 
-    def observe(self, batch: FlowBatch) -> None:
+    def observe(self, batch: FlowBatch, amounts: Amounts) -> None:
         """Count a batch."""
         events = batch["event_type"]
         keys = self._flows.contexts.keys(batch) | batch["verdict"] & np.uint8(7)
@@ -40,7 +41,7 @@ class Flow:
         l7 = np.flatnonzero(events == EventType.L7)
         if len(l7):
             keys[l7] |= l7_kind(batch)[l7] << _SUB
-        self._flows.count(keys)
+        self._flows.count(keys, amounts.flows)
 
 
 def _values(shape: int) -> tuple[str, ...]:

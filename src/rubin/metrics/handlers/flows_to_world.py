@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rubin.metrics.alike import Amounts
 from rubin.metrics.handlers.setup import Setup
 from rubin.metrics.series import Counters
 from rubin.metrics.shapes import FLOW_PROTOCOLS, Mask, flow_protocol, protocol, verdict_word
@@ -29,7 +30,7 @@ class FlowsToWorld:
         self._is_world: Lookup[Endpoint] = Lookup("endpoints", is_world)
         self.series = (self._flows,)
 
-    def observe(self, batch: FlowBatch) -> None:
+    def observe(self, batch: FlowBatch, amounts: Amounts) -> None:
         """Count a batch."""
         counted = self._is_world(batch.tables)[batch["destination_endpoint"]] > 0
         if not counted.any():
@@ -40,7 +41,7 @@ class FlowsToWorld:
         if self._by_port:
             has_port = np.isin(batch["protocol"][rows], _WITH_PORTS)
             keys |= (batch["destination_port"][rows].astype(np.uint64) << np.uint64(1) | has_port) << _PORT
-        self._flows.count(keys)
+        self._flows.count(keys, amounts.flows[rows])
 
     def _wanted(self, batch: FlowBatch) -> Mask:
         """(n,) bool: rows of a protocol that Hubble knows, no other drops than policy's, and no replies."""

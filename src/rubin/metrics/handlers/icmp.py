@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rubin.metrics.alike import Amounts
 from rubin.metrics.handlers.setup import Setup
 from rubin.metrics.series import Counters
 from rubin.model.batch import FlowBatch
@@ -19,14 +20,14 @@ class ICMP:
         self._messages = Counters([family], ("family", "type"), _values, setup.contexts, setup.room)
         self.series = (self._messages,)
 
-    def observe(self, batch: FlowBatch) -> None:
+    def observe(self, batch: FlowBatch, amounts: Amounts) -> None:
         """Count a batch."""
         v6 = batch["protocol"] == Protocol.ICMPv6
         rows = np.flatnonzero(v6 | (batch["protocol"] == Protocol.ICMPv4))
         if len(rows):
             keys = self._messages.contexts.keys(batch)[rows] | v6[rows].astype(np.uint64) << _V6
             keys |= batch["icmp_type"][rows].astype(np.uint64) << _TYPE
-            self._messages.count(keys | batch["icmp_code"][rows])
+            self._messages.count(keys | batch["icmp_code"][rows], amounts.flows[rows])
 
 
 def _values(shape: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rubin.metrics.alike import Amounts
 from rubin.metrics.handlers.setup import Setup
 from rubin.metrics.series import Counters
 from rubin.metrics.shapes import l7_kind, verdict_word
@@ -31,7 +32,7 @@ class Policy:
         self._from_host: Lookup[Endpoint] = Lookup("endpoints", _is_host)
         self.series = (self._verdicts,)
 
-    def observe(self, batch: FlowBatch) -> None:
+    def observe(self, batch: FlowBatch, amounts: Amounts) -> None:
         """Count a batch."""
         events = batch["event_type"]
         l7 = events == EventType.L7
@@ -45,7 +46,7 @@ class Policy:
         keys = self._verdicts.contexts.keys(batch)[rows] | matches << _MATCH
         keys |= (batch["verdict"][rows] & np.uint8(7)).astype(np.uint64) << _VERDICT
         keys |= np.minimum(batch["traffic_direction"][rows], np.uint8(2))
-        self._verdicts.count(keys)
+        self._verdicts.count(keys, amounts.flows[rows])
 
 
 def _values(shape: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rubin.metrics.alike import Amounts
 from rubin.metrics.handlers.setup import Setup
 from rubin.metrics.series import Counters
 from rubin.metrics.shapes import PROTOCOLS, passed, protocol
@@ -19,14 +20,14 @@ class PortDistribution:
         self._ports = Counters([family], ("protocol", "port"), _values, setup.contexts, setup.room)
         self.series = (self._ports,)
 
-    def observe(self, batch: FlowBatch) -> None:
+    def observe(self, batch: FlowBatch, amounts: Amounts) -> None:
         """Count a batch."""
         protocols = protocol(batch)
         rows = np.flatnonzero(passed(batch) & (batch["is_reply"] == 0) & (protocols > 0))
         protocols = protocols[rows]
         keys = self._ports.contexts.keys(batch)[rows] | protocols << np.uint64(_PORT_BITS)
         keys |= batch["destination_port"][rows] * _PORTS[protocols]
-        self._ports.count(keys)
+        self._ports.count(keys, amounts.flows[rows])
 
 
 def _values(shape: int) -> tuple[str, ...]:

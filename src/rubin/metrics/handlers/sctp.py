@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rubin.metrics.alike import Amounts
 from rubin.metrics.handlers.setup import Setup
 from rubin.metrics.series import Counters
 from rubin.metrics.shapes import family_word, passed
@@ -20,14 +21,14 @@ class SCTP:
         self._chunks = Counters([family], ("chunk_type", "family"), _values, setup.contexts, setup.room)
         self.series = (self._chunks,)
 
-    def observe(self, batch: FlowBatch) -> None:
+    def observe(self, batch: FlowBatch, amounts: Amounts) -> None:
         """Count a batch."""
         chunks, versions = batch["sctp_chunk_type"], batch["ip_version"]
         known = (batch["protocol"] == Protocol.SCTP) & (chunks != SCTPChunk.UNSUPPORTED) & (versions > 0)
         rows = np.flatnonzero(known & passed(batch))
         if len(rows):
             keys = self._chunks.contexts.keys(batch)[rows] | versions[rows] & np.uint8(3)
-            self._chunks.count(keys | chunks[rows].astype(np.uint64) << np.uint64(_CHUNK))
+            self._chunks.count(keys | chunks[rows].astype(np.uint64) << np.uint64(_CHUNK), amounts.flows[rows])
 
 
 def _values(shape: int) -> tuple[str, ...]:

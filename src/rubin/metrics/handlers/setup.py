@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from rubin.metrics.alike import Amounts
 from rubin.metrics.contexts import Contexts
 from rubin.metrics.options import Options
 from rubin.metrics.said import Heard
@@ -31,12 +32,23 @@ class Setup:
     heard: Heard = field(default_factory=Heard)
 
 
-class Handler(Protocol):
+class Measure(Protocol):
     """A metric, or some that are counted together."""
 
     @property
     def series(self) -> Sequence[Series]:
         """What it counts into."""
 
+
+class Handler(Measure, Protocol):
+    """Of rows."""
+
     def observe(self, batch: FlowBatch) -> None:
+        """Count a batch."""
+
+
+class FlowCounter(Measure, Protocol):
+    """Of flows: of a row it reads nothing but `alike.COLUMNS`."""
+
+    def observe(self, batch: FlowBatch, amounts: Amounts) -> None:
         """Count a batch."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rubin.metrics.alike import Amounts
 from rubin.metrics.handlers.setup import Setup
 from rubin.metrics.series import Counters
 from rubin.metrics.shapes import family_word, passed
@@ -29,18 +30,19 @@ class TCP:
         self._flags = Counters([family], ("flag", "family"), _values, setup.contexts, setup.room)
         self.series = (self._flags,)
 
-    def observe(self, batch: FlowBatch) -> None:
+    def observe(self, batch: FlowBatch, amounts: Amounts) -> None:
         """Count a batch."""
         versions = batch["ip_version"]
         told = _TOLD[batch["tcp_flags"] & 511] * ((batch["protocol"] == Protocol.TCP) & passed(batch) & (versions > 0))
         rows = np.flatnonzero(told)
         if not len(rows):
             return
+        flows = amounts.flows[rows]
         keys = self._flags.contexts.keys(batch)[rows] | versions[rows] & np.uint8(3)
         for number in range(len(_WORDS)):
             having = np.flatnonzero(told[rows] >> np.uint8(number) & np.uint8(1))
             if len(having):
-                self._flags.count(keys[having] | np.uint64(number << _FLAG))
+                self._flags.count(keys[having] | np.uint64(number << _FLAG), flows[having])
 
 
 def _values(shape: int) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from rubin.metrics.alike import Amounts
 from rubin.metrics.handlers.setup import Setup
-from rubin.metrics.once import Once
 from rubin.metrics.series import Counters
 from rubin.metrics.shapes import PROTOCOLS, protocol
 from rubin.model.batch import FlowBatch
@@ -18,15 +18,14 @@ class Traffic:
             ("rubin_packets_total", "Packets, each counted at one observation point"),
         ]
         self._sums = Counters(families, ("protocol",), _values, setup.contexts, setup.room)
-        self._once, self._clock = Once(), setup.room.clock
         self.series = (self._sums,)
 
-    def observe(self, batch: FlowBatch) -> None:
+    def observe(self, batch: FlowBatch, amounts: Amounts) -> None:
         """Count a batch."""
-        rows = self._once.rows(batch, int(self._clock()))
+        rows = np.flatnonzero(amounts.packets)
         if len(rows):
             keys = self._sums.contexts.keys(batch)[rows] | protocol(batch)[rows]
-            self._sums.add(keys, batch["bytes"][rows].astype(np.int64), batch["packets"][rows].astype(np.int64))
+            self._sums.add(keys, amounts.bytes[rows], amounts.packets[rows], flows=amounts.flows[rows])
 
 
 def _values(shape: int) -> tuple[str, ...]:
