@@ -3,6 +3,7 @@
 import gzip
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -12,9 +13,10 @@ from socketserver import TCPServer
 from typing import Any
 
 from rubin.errors import RubinError, UsageError
-from rubin.metrics.certificates import Certificates
 from rubin.metrics.exposition import OPEN_METRICS, TEXT, wants_open_metrics
 from rubin.metrics.requests import Requests
+from rubin.trust.contexts import Reloading
+from rubin.trust.files import TlsFiles
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,10 +43,7 @@ class Server:
 
     def __init__(self, settings: Settings, page: Callable[[bool], bytes]) -> None:
         self.requests = Requests()
-        certificates = None
-        if settings.tls_certificate or settings.tls_key or settings.tls_client_authorities:
-            certificates = Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_authorities)
-        self._server = _Listener(_address(settings.listen), page, certificates, self.requests)
+        self._server = _Listener(_address(settings.listen), page, _tls(settings), self.requests)
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
 
     @property
@@ -64,6 +63,28 @@ class Server:
         self._server.server_close()
 
 
+def _tls(settings: Settings) -> Reloading | None:
+    """TLS 1.3 and later, if it is asked for. Raises UsageError and RubinError."""
+    authorities = (settings.tls_client_authorities,) if settings.tls_client_authorities else ()
+    files = TlsFiles(settings.tls_certificate, settings.tls_key, authorities)
+    if not files.named():
+        return None
+    if not files.certificate or not files.key:
+        raise UsageError(
+            "TLS for metrics needs a certificate and its key", "set tls_certificate and tls_key, or neither"
+        )
+
+    def context() -> ssl.SSLContext:
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        made.minimum_version = ssl.TLSVersion.TLSv1_3
+        if files.authorities:
+            made.verify_mode = ssl.CERT_REQUIRED
+        files.load(made)
+        return made
+
+    return Reloading(context, files)
+
+
 def _address(listen: str) -> tuple[str, int]:
     host, colon, port = listen.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65_535:
@@ -81,10 +102,10 @@ class _Listener(ThreadingHTTPServer):
         self,
         address: tuple[str, int],
         page: Callable[[bool], bytes],
-        certificates: Certificates | None,
+        tls: Reloading | None,
         requests: Requests,
     ) -> None:
-        self.page, self.requests, self._certificates = page, requests, certificates
+        self.page, self.requests, self._tls = page, requests, tls
         self._places = threading.BoundedSemaphore(_CLIENTS)
         self.address_family = socket.AF_INET6 if ":" in address[0] or not address[0] else socket.AF_INET
         try:
@@ -113,8 +134,8 @@ class _Listener(ThreadingHTTPServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """The connection's thread, TLS handshake included."""
         try:
-            if self._certificates is not None:
-                request = self._certificates.context().wrap_socket(request, server_side=True)
+            if self._tls is not None:
+                request = self._tls.newest().wrap_socket(request, server_side=True)
             super().process_request_thread(request, client_address)
         except OSError as error:  # a client that speaks no TLS, has no certificate, or went away
             _LOG.debug("metrics: client=%s error=%s", client_address[0], error)
