@@ -3,16 +3,18 @@
 import mmap
 import os
 import shutil
+import struct
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rubin.kernel import libraries
-from rubin.kernel.elf import Places, UnfitError
+from rubin.kernel import libraries, openssl
+from rubin.kernel.elf import Elf, Places, Raw, UnfitError
 from rubin.kernel.libraries import Mapped
 from rubin.kernel.openssl import FIFTH, FOURTH, RETURNED, WRITES
 
@@ -148,6 +150,17 @@ def test_a_broken_file_is_told_apart_whatever_is_in_it(data):
         pass
     finally:
         path.unlink()
+
+
+@pytest.mark.parametrize("left", [0, 60, 4096])
+def test_a_file_that_is_cut_while_it_is_read_is_told_apart_and_ends_nobody(tmp_path, left):
+    path = tmp_path / "libssl.so"
+    path.write_bytes(_broken())
+    with path.open("rb") as file:
+        elf = Elf(Raw(file.fileno()))
+        os.truncate(path, left)
+        with suppress(struct.error, ValueError, IndexError, UnfitError):
+            assert openssl.places(elf) == ()
 
 
 def _broken() -> bytes:

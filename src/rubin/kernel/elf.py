@@ -1,6 +1,6 @@
 """An executable or library as a file: its sections, its code, and where that is in the file (elf(5))."""
 
-import mmap
+import os
 import re
 import struct
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ _SEGMENT = np.dtype(
     + [(name, "<u8") for name in ("offset", "address", "physical", "file_size", "size", "align")]
 )
 _LOAD = 1
+_PIECE = 1 << 20  # bytes that are looked through at a time
+_MOST_BYTES = 256 << 20  # that are read at once: no table of a real file is larger
 
 
 class UnfitError(Exception):
@@ -41,13 +43,39 @@ class Places:
     dear: tuple[str, ...] = ()  # functions of these in which the kernel steps instead of emulating
 
 
+class Raw:
+    """The bytes of an open file, read where they are asked for: a mapping of it would end this process by SIGBUS
+    where somebody cuts it meanwhile.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd, self._size = fd, os.fstat(fd).st_size
+
+    def __getitem__(self, part: slice) -> bytes:
+        """Those that are there. Raises ValueError for more than a file of sense would have, and OSError."""
+        start, stop, _ = part.indices(self._size)
+        if stop - start > _MOST_BYTES:
+            raise ValueError("a table that is too large")
+        return os.pread(self._fd, max(stop - start, 0), start)
+
+    def find(self, wanted: bytes, start: int, stop: int) -> int:
+        """Where these bytes are first, -1 where they are not."""
+        stop = min(stop, self._size)
+        for first in range(max(start, 0), stop, _PIECE):
+            at = self[first : min(first + _PIECE + len(wanted) - 1, stop)].find(wanted)
+            if at >= 0:
+                return first + at
+        return -1
+
+
 class Elf:
     """A 64-bit ELF file, little-endian. Methods raise ValueError or struct.error where it is cut or makes no sense."""
 
-    def __init__(self, raw: mmap.mmap) -> None:
+    def __init__(self, raw: Raw) -> None:
         self.raw = raw
-        segments, sections = struct.unpack_from("<QQ", raw, 32)
-        segment_count, _, section_count, names = struct.unpack_from("<HHHH", raw, 56)
+        head = raw[0:64]
+        segments, sections = struct.unpack_from("<QQ", head, 32)
+        segment_count, _, section_count, names = struct.unpack_from("<HHHH", head, 56)
         loaded = self.rows(_SEGMENT, segments, segment_count)
         self._segments = loaded[loaded["kind"] == _LOAD]
         self.sections = self.rows(_SECTION, sections, section_count if sections else 0)
@@ -74,9 +102,11 @@ class Elf:
         raise ValueError("a function outside of the file")
 
     def code(self, address: int, count: int) -> bytes:
-        """So many bytes at an address."""
+        """So many bytes at an address, fewer at the end of the file."""
         offset = self.offset(address)
-        return self.raw[offset : offset + count]
+        if not (code := self.raw[offset : offset + count]):
+            raise ValueError("a function that is cut off")
+        return code
 
 
 def calls(code: bytes, address: int) -> list[tuple[int, int]]:

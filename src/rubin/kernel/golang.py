@@ -22,9 +22,9 @@ _HANDSHAKES = (f"{_CONN}clientHandshake", f"{_CONN}serverHandshake")
 _READ, _COPY, _WRITE, _RECORD = f"{_CONN}Read", "runtime.memmove", f"{_CONN}Write", f"{_CONN}writeRecordLocked"
 _WANTED = (*_HANDSHAKES, *(f"{name}-fm" for name in _HANDSHAKES), _READ, _COPY, _WRITE, _RECORD)
 
-# Magic, two zeros, the quantum and size of a pointer of x86-64: since Go 1.20, 1.18; of 1.16, 1.2
-_HEADER = re.compile(rb"([\xf1\xf0\xfa\xfb])\xff\xff\xff\0\0\x01\x08")
-_KNOWN = (b"\xf1", b"\xf0")
+# The table's magic begins with a byte of its version: since Go 1.20, 1.18; of 1.16, 1.2.
+_KNOWN, _OLDER = (b"\xf1", b"\xf0"), (b"\xfa", b"\xfb")
+_MAGIC = b"\xff\xff\xff\0\0\x01\x08"  # the rest, two zeros, the quantum and size of a pointer of x86-64
 _TABLE_SECTIONS = (".gopclntab", ".data.rel.ro.gopclntab", ".data.rel.ro")
 _WORD = np.dtype(np.uint32)
 _MOST_FUNCTIONS = 4 << 20
@@ -82,19 +82,20 @@ def places(elf: Elf) -> tuple[Places, ...]:
 def _functions(elf: Elf) -> dict[str, Function]:
     """The wanted functions by name, from the table of all; what the compiler has put inside of others is not in it."""
     for section in filter(None, map(elf.section, _TABLE_SECTIONS)):
-        start = int(section["offset"])
-        for header in _HEADER.finditer(elf.raw, start, start + int(section["size"])):
-            if header[1] in _KNOWN:
-                if found := _named(elf, header.start()):
-                    return found
-            elif elf.raw.find(f"\0{_READ}\0".encode(), start, start + int(section["size"])) >= 0:
+        start = at = int(section["offset"])
+        end = start + int(section["size"])
+        while (at := elf.raw.find(_MAGIC, at + 1, end)) >= 0:
+            version = elf.raw[at - 1 : at]
+            if version in _KNOWN and (found := _named(elf, at - 1)):
+                return found
+            if version in _OLDER and elf.raw.find(f"\0{_READ}\0".encode(), start, end) >= 0:
                 raise UnfitError("its Go is older than 1.18")
     return {}
 
 
 def _named(elf: Elf, table: int) -> dict[str, Function]:
     """The wanted functions of the table at an offset of the file (internal/abi: PCHeader, functab, _func)."""
-    count, _, _, names, names_end, _, _, index = struct.unpack_from("<8Q", elf.raw, table + 8)
+    count, _, _, names, names_end, _, _, index = struct.unpack("<8Q", elf.raw[table + 8 : table + 72])
     if not 0 < count < _MOST_FUNCTIONS:
         return {}
     rows = elf.rows(_WORD, table + index, 2 * count + 1)

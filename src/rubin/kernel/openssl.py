@@ -22,7 +22,6 @@ _WANTED = (
 _NEEDED = _WANTED[:5]
 _SMALL = 64  # bytes of a function that does little more than call another
 _LOOK = 256  # bytes of a function in which its calls are looked for
-_MOST_NAMES = 256 << 20
 
 # Instructions that leave arguments and stack as they are: endbr64, test rdi, test edx, mov imm to eax, cmpq at rdi
 _BEFORE = re.compile(rb"(?:\xf3\x0f\x1e\xfa|\x48\x85\xff|\x85\xd2|\xb8.{4}|\x48\x83\x7f..)*", re.DOTALL)
@@ -82,22 +81,22 @@ def _symbols(elf: Elf) -> dict[str, Symbol]:
     for table in elf.sections[np.isin(elf.sections["kind"], (_DYNSYM, _SYMTAB))]:
         names = elf.sections[int(table["link"])]
         start, size = int(names["offset"]), int(names["size"])
-        if size > _MOST_NAMES or elf.raw.find(b"SSL_read\0", start, start + size) < 0:
+        if elf.raw.find(b"SSL_read\0", start, start + size) < 0:
             continue
         symbols = elf.rows(_SYMBOL, int(table["offset"]), int(table["size"]) // _SYMBOL.itemsize)
         symbols = symbols[(symbols["section"] != 0) & (symbols["info"] & 15 == 2)]  # defined functions
+        texts = elf.raw[start : start + size]
         for name in _WANTED:
-            if name not in found and (defined := _named(elf, symbols, name, start, size)):
+            if name not in found and (defined := _named(symbols, name, texts)):
                 found[name] = defined[0]
     return found
 
 
-def _named(elf: Elf, symbols: npt.NDArray[np.void], name: str, start: int, size: int) -> list[Symbol]:
+def _named(symbols: npt.NDArray[np.void], name: str, texts: bytes) -> list[Symbol]:
     """Those of the symbols that have a name; in a table of names one may be the end of another."""
-    found, at = [], start
-    while (at := elf.raw.find(name.encode() + b"\0", at, start + size)) >= 0:
-        found.append(at - start)
-        at += 1
+    found, at = [], -1
+    while (at := texts.find(name.encode() + b"\0", at + 1)) >= 0:
+        found.append(at)
     return [
         Symbol(int(one["value"]), int(one["size"]), int(one["section"]))
         for one in symbols[np.isin(symbols["name"], np.array(found, np.uint32))]

@@ -1,6 +1,7 @@
 """The programs of bpf/clear.bpf.c at functions of TLS libraries, a link for each and a file (uprobe_multi, 6.6)."""
 
 import ctypes
+import errno
 import os
 import signal
 import struct
@@ -20,6 +21,7 @@ GO = golang.PROGRAM
 TRACEPOINTS = ("rubin_clear_sent", "rubin_clear_received")
 
 _LINK_CREATE, _UPROBE_MULTI, _RETURN = 28, 48, 1
+_ENOTSUPP = 524
 _URETPROBE = 335  # the system call by which a function with a return probe comes back (Linux 6.11, x86-64)
 _SECCOMP, _NO_NEW_PRIVILEGES, _DUMPABLE, _FILTER = 22, 38, 4, 2
 _DETACHERS = 16  # a detach waits for a grace period of the kernel, which others may share
@@ -96,29 +98,45 @@ class Uprobes:
         return len(self._files)
 
     def attach(self, key: object, path: str, places: Sequence[Places]) -> None:
-        """Attach in a file, whatever process maps it. Raises OSError and UnfitError; nothing of it is left then."""
+        """Attach in a file, whatever process maps it. Raises UnfitError; nothing of it is left then."""
         runs = [one for one in places if one.program in self._programs]
         if not runs:
             raise UnfitError("this kernel has refused the program that would read it")
-        if not self._tracepoints.names:  # they cost every socket's user a little, so not before there is a library
-            for name in TRACEPOINTS:
-                self._tracepoints.attach_tracepoint(name, self._programs[name])
         links: list[int] = []
         try:
+            self._follow_sockets()
             links.extend(_link(self._programs[one.program], path, one) for one in runs)
-        except OSError:
+        except OSError as error:
             _close(links)
-            raise
+            self._leave_sockets()
+            raise UnfitError(f"the kernel attaches nothing to it: {_in_words(error.errno or 0)}") from error
         self._files[key] = links
 
     def detach(self, keys: Sequence[object]) -> None:
         """Let files go."""
         _close([link for key in keys for link in self._files.pop(key, [])])
+        self._leave_sockets()
+
+    def _follow_sockets(self) -> None:
+        """Not before there is a library: it costs everybody who uses a socket a little."""
+        for name in TRACEPOINTS:
+            if name not in self._tracepoints:
+                self._tracepoints.attach_tracepoint(name, self._programs[name])
+
+    def _leave_sockets(self) -> None:
+        if not self._files:
+            self._tracepoints.close()
 
     def close(self) -> None:
         """Let all go."""
-        self._tracepoints.close()
         self.detach(list(self._files))
+
+
+def _in_words(number: int) -> str:
+    """An errno of the kernel; it has one that no program should ever see (include/linux/errno.h)."""
+    if number == _ENOTSUPP:
+        return "it can neither emulate nor step an instruction there (ENOTSUPP)"
+    return f"{os.strerror(number)} ({errno.errorcode.get(number, number)})"
 
 
 def _close(links: Sequence[int]) -> None:
