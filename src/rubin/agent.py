@@ -54,6 +54,15 @@ SWITCH_INTERVAL_S = 0.001
 
 _LOG = logging.getLogger(__name__)
 
+# What `rubin status` says of messages, by the figure of metrics.own that says the same.
+_OF_MESSAGES = {
+    "unpaired": "unpaired",
+    "without_headers": "without_headers",
+    "dissector_failures": "failures",
+    "libraries": "tls_libraries",
+    "libraries_refused": "tls_libraries_refused",
+}
+
 
 @dataclass(frozen=True)
 class AgentSettings:
@@ -181,6 +190,8 @@ def run(settings: AgentSettings) -> int:
     """Observe this machine until SIGTERM or SIGINT. Raises RubinError where it cannot begin."""
     settings.check()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # of the usual 1024 the links to libraries leave none
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with ExitStack() as stack:
         agent = Agent(settings, stack)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -276,8 +287,9 @@ class Agent:
         give("flows", own.one(lambda: account.flows))
         give("stage_seconds", own.by_name(lambda: list(account.seconds.items())))
         give("stage_failures", own.by_name(lambda: list(account.failures.items())))
-        give("unpaired", own.one(lambda: live().messages.get("unpaired", 0)))
-        give("dissector_failures", own.one(lambda: live().messages.get("failures", 0)))
+        for figure, name in _OF_MESSAGES.items():
+            give(figure, own.one(partial(self._of_messages, name)))
+        give("heard", own.one(lambda: self._of_messages("heard_percent") / 100))
         give("program_run_ns", own.by_name(lambda: ((name, cost.time_ns) for name, cost in live().programs.items())))
         give("program_runs", own.by_name(lambda: ((name, cost.runs) for name, cost in live().programs.items())))
         give("map_memory_bytes", own.by_name(lambda: list(live().map_bytes.items())))
@@ -285,6 +297,10 @@ class Agent:
         give("queue_length", own.by_name(self._queues))
         give("subscribers", own.one(lambda: self.server.followers))
         give("memory_bytes", own.one(_resident_bytes))
+
+    def _of_messages(self, name: str) -> float:
+        """0 where nothing is read, or nothing of that kind."""
+        return self.live.status().messages.get(name, 0)
 
     def _queues(self) -> Iterable[tuple[str, float]]:
         live = self.live.status()
