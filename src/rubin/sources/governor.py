@@ -8,6 +8,7 @@ _RECOVERY = 1.25  # a second, once there is room again
 _LEAST = 1 / 256
 _WHERE_BUSY = 1 / 3
 _COMFORT = 0.9  # of the limit, so that it does not swing around it
+_START_S = 5.0  # of its share, which it may take beside it once
 
 
 class Governor:
@@ -15,6 +16,10 @@ class Governor:
 
     What listening costs grows with what is heard, so the share follows the time that the process has used. Where the
     machine `is_busy` with nothing else left over, a third of the agent's share is enough.
+
+    To find out with which servers nothing is said that can be read takes so many connections with each, however many
+    of them are listened to: to hear less would only make it last, and all others would not be heard so long. So it
+    may take some time more than its share once, at the start.
     """
 
     def __init__(self, most_percent: float, processors: int | None = None) -> None:
@@ -23,6 +28,7 @@ class Governor:
         self.is_busy = False
         self._most = most_percent / 100 * count if most_percent < 100 else float("inf")
         self.share, self._over = 1.0, False
+        self._start_s = _START_S * self._most
         self._wall_s, self._used_s = time.monotonic(), time.process_time()
 
     def step(self) -> bool:
@@ -39,9 +45,10 @@ class Governor:
         before, was_over = self.share, self._over
         most = self._most * (_WHERE_BUSY if self.is_busy else 1)
         self._over = used > most
-        if self._over and not was_over:
-            return False  # a burst, such as the start: the next second tells
         if self._over:
+            self._start_s -= (used - most) * passed
+            if not was_over or self._start_s > 0:
+                return False  # it may be a burst: the next second tells
             self.share = max(before * most / used, _LEAST)
         elif used < _COMFORT * most:
             self.share = min(before * _RECOVERY, 1.0)
