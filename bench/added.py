@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench import exchanges, requests, servers, switched, world
@@ -13,6 +13,7 @@ from bench.running import Running, agent
 _RATE = 8_000  # that the agent listens to without losing
 _SETTLE_S = 0.5
 _DEAF = ("--messages=false",)
+_ADDED = "l7_kernel_us_per_"
 _PLACES = {"l7_kernel_us_per_request": world.FAR, "l7_kernel_us_per_request_both_ends": world.NEAR}
 Samples = dict[str, float]
 
@@ -26,41 +27,64 @@ def measure(figures: Figures, folder: Path, quick: bool) -> None:
 
     `l7_kernel_us_per_https`: CPU time of nginx, traps into the kernel included, which is what most of it is. Packets
     that it sends arrive in its own time; those that it receives, in the client's. `…_client`: the same of wrk.
-    `…_nothing`: between two agents that do not listen. `l7_programs_us_per_https`: of our programs alone, at both ends.
+    `l7_kernel_us_per_https_go`: the same of a server by Go's crypto/tls. `…_nothing`: between two agents that do not
+    listen. `l7_programs_us_per_https`: of our programs alone, at both ends.
     """
     seconds = 1.0 if quick else 3.0
-    with servers.nginx(folder) as worker, world.load_tool("http_rate") as tool:
+    with servers.nginx(folder) as worker, servers.go_https(folder) as go, world.load_tool("http_rate") as tool:
+        if go is None:
+            figures.note("there is no Go here: what HTTPS by its crypto/tls costs is not measured")
         before: Samples = {}
         for _ in range(1 if quick else 5):
             with agent(folder, *_DEAF):
-                deaf = _samples(tool, worker, seconds)
+                deaf = _samples(tool, worker, go, seconds)
             with agent(folder, *exchanges.ALL_HEARD) as running:
-                exchanges.wait_for_libraries(running)
-                heard = _samples(tool, worker, seconds)
+                _wait_until_read(running, [one for one in (worker, go) if one is not None])
+                heard = _samples(tool, worker, go, seconds)
                 _note_losses(figures, running)
             for key, us in heard.items():
                 figures.add(key, us - deaf[key])
-            for key in ("l7_kernel_us_per_https", "l7_kernel_us_per_https_client"):
-                if before:
+            for key in before:
+                if key.startswith(f"{_ADDED}https"):
                     figures.add(f"{key}_nothing", deaf[key] - before[key])
             before = deaf
 
 
-def _samples(tool: str, worker: int, seconds: float) -> Samples:
+def _wait_until_read(running: Running, processes: Sequence[int]) -> None:
+    """Until what these say over TLS is read: by their library, or by their own code."""
+    mapped = {pid: Path(f"/proc/{pid}/maps").read_text() for pid in processes}
+
+    def all_of_them() -> bool:
+        attached = [one.removeprefix("clear at ") for one in running.status()["kernel"]["attached"]]
+        return all(any(path.startswith("/") and path in maps for path in attached) for maps in mapped.values())
+
+    world.wait_until(all_of_them)
+
+
+def _samples(tool: str, worker: int, go: int | None, seconds: float) -> Samples:
     """Microseconds a request of everything, as the machine is now."""
     samples = {}
     for key, place in _PLACES.items():
         with requests.paced(tool, _RATE, seconds, namespace=place) as following:
             time.sleep(_SETTLE_S)
             samples[key] = _programs_us(lambda: following().answers)
-    with requests.unlimited(worker, "https", servers.HTTPS) as load:
-        time.sleep(_SETTLE_S)
-        begun = _cpu_us(worker), _cpu_us(load.sender.pid)
-        answers = load.rate(seconds) * seconds
-        samples["l7_kernel_us_per_https"] = (_cpu_us(worker) - begun[0]) / answers
-        samples["l7_kernel_us_per_https_client"] = (_cpu_us(load.sender.pid) - begun[1]) / answers
-        samples["l7_programs_us_per_https"] = _programs_us(lambda: load.rate(seconds) * seconds)
+    samples |= _https_samples("https", worker, servers.HTTPS, seconds)
+    if go is not None:
+        samples |= _https_samples("https_go", go, servers.GO_HTTPS, seconds)
     return samples
+
+
+def _https_samples(key: str, server: int, port: int, seconds: float) -> Samples:
+    """The same of one server of HTTPS."""
+    with requests.unlimited(server, "https", port) as load:
+        time.sleep(_SETTLE_S)
+        begun = _cpu_us(server), _cpu_us(load.sender.pid)
+        answers = load.rate(seconds) * seconds
+        return {
+            f"{_ADDED}{key}": (_cpu_us(server) - begun[0]) / answers,
+            f"{_ADDED}{key}_client": (_cpu_us(load.sender.pid) - begun[1]) / answers,
+            f"l7_programs_us_per_{key}": _programs_us(lambda: load.rate(seconds) * seconds),
+        }
 
 
 def _programs_us(answers: Callable[[], float]) -> float:

@@ -97,6 +97,7 @@ BARS: dict[str, tuple[str, float]] = {
     "l7_nginx_p99_ratio": ("<=", 1.15),
     "l7_kernel_us_per_request": ("<=", 1.5),
     "l7_kernel_us_per_https": ("<=", 10),
+    "l7_kernel_us_per_https_go": ("<=", 10),
     "l7_other_syscall_ns": ("<=", 10),
     "l7_http1_per_cpu_second": (">=", 250_000),
     "l7_dns_per_cpu_second": (">=", 300_000),

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from bench import world
 from bench.clients import http, postgresql
+from tests.kernel import golang
 from tools.dev import debian
 
-HTTP, HTTPS, DNS, GRPC, POSTGRESQL, REDIS = 7080, 7443, 7053, 7051, 7432, 7379
+HTTP, HTTPS, DNS, GRPC, POSTGRESQL, REDIS, GO_HTTPS = 7080, 7443, 7053, 7051, 7432, 7379, 7444
 PORTS = {"http": HTTP, "https": HTTPS, "dns": DNS, "grpc": GRPC, "postgresql": POSTGRESQL, "redis": REDIS}
 """Where each protocol of bench.clients is spoken."""
 OWNERS = {
@@ -46,8 +47,7 @@ def all_of_them(folder: Path) -> Iterator[None]:
 @contextmanager
 def nginx(folder: Path) -> Iterator[int]:
     """Plain and with TLS, one worker: its pid, once it serves."""
-    certificate, key = folder / "certificate.pem", folder / "certificate.key"
-    world.run("openssl", *_CERTIFICATE.split(), "-out", str(certificate), "-keyout", str(key))
+    certificate, key = _certificate(folder)
     statuses = "\n".join(f'location /s{status}/ {{ return {status} "hello\\n"; }}' for status in set(http.STATUSES))
     configuration = folder / "nginx.conf"
     configuration.write_text(
@@ -63,6 +63,27 @@ def nginx(folder: Path) -> Iterator[int]:
         children = f"/proc/{master.pid}/task/{master.pid}/children"
         world.wait_until(lambda: Path(children).read_text().split())
         yield int(Path(children).read_text().split()[0])
+
+
+@contextmanager
+def go_https(folder: Path) -> Iterator[int | None]:
+    """HTTPS by Go's crypto/tls, on one processor as nginx: its pid, once it serves; None where there is no Go."""
+    if golang.root() is None:
+        yield None
+        return
+    _certificate(folder)
+    words = ("serve", world.FAR_ADDRESS, str(GO_HTTPS), str(folder))
+    with world.serving("env", "GOMAXPROCS=1", str(golang.built("tls")), *words) as server:
+        world.wait_for_port(world.FAR, str(GO_HTTPS))
+        yield server.pid
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    """(certificate, key), made where they are not there yet."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    if not key.exists():
+        world.run("openssl", *_CERTIFICATE.split(), "-out", str(certificate), "-keyout", str(key))
+    return certificate, key
 
 
 @contextmanager
