@@ -120,9 +120,18 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     assert done.stdout.startswith("# fish")
 
 
-def test_help_loads_no_numpy() -> None:
-    code = "import sys; from rubin.cli.main import main; main(['--help']); sys.exit('numpy' in sys.modules)"
+@pytest.mark.parametrize("heavy", ["numpy", "google.protobuf", "grpclib", "asyncio", "ssl"])
+def test_help_loads_nothing_heavy(heavy: str) -> None:
+    code = f"import sys; from rubin.cli.main import main; main(['--help']); sys.exit('{heavy}' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, env=ENVIRON).returncode == 0
+
+
+@pytest.mark.parametrize(("arguments", "is_own"), [("", True), ("['--help']", False)])
+def test_the_collector_is_set_for_the_own_process_alone(arguments: str, is_own: bool) -> None:
+    then = "gc.get_freeze_count() > 0 and gc.get_threshold() != usual"
+    code = f"import gc; from rubin.cli.main import main; usual = gc.get_threshold(); main({arguments}); print({then})"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == str(is_own)
 
 
 def test_help_writes_durations_as_they_are_typed(rubin: Call) -> None:

@@ -7,7 +7,7 @@ import ctypes
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
+from pathlib import Path
 
 from rubin.errors import RubinError
 from rubin.kernel import btf
@@ -65,7 +65,7 @@ COSTS = {
 
 def image(name: str) -> bytes:
     """The compiled object of this name, out of the package. Raises RubinError where it was not built."""
-    path = resources.files("rubin.kernel") / "objects" / f"{name}.bpf.o"
+    path = Path(__file__).with_name("objects") / f"{name}.bpf.o"
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
