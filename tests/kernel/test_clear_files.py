@@ -1,5 +1,6 @@
 """Libraries that are replaced, overwritten and cut while they are used, and such as the kernel refuses to probe."""
 
+import gc
 import os
 import re
 import shutil
@@ -123,13 +124,18 @@ def test_by_another_name_of_a_library_nothing_is_told_twice(ear: Ear, folder: Pa
         ear.follows(str(copy))
         other.hardlink_to(copy)  # which changes the times of the file
         with serving(other, folder) as (other_port, _):
-            looked = ear.clear.looked
-            wait_for(lambda: ear.clear.looked > looked + 2, "the other process to be looked at")
+            looked_again(ear)
             ask(port, "/one")
             ask(other_port, "/two")
             assert told(ear, port, 1) == ["/one"]
             assert told(ear, other_port, 1) == ["/two"]
     assert attached(ear, tmp_path) == 1
+
+
+def looked_again(ear: Ear) -> None:
+    """What was before is known by now: it may still be attached to as it was."""
+    before = ear.clear.looked
+    wait_for(lambda: ear.clear.looked > before + 2, "all processes to be looked at")
 
 
 @pytest.mark.parametrize("what", ["the same", "something else", "nothing"])
@@ -140,9 +146,11 @@ def test_a_library_that_is_overwritten_in_use_is_let_go_and_then_read_as_it_is(
     with serving(copy, folder) as (port, _):  # who goes on with such a library may well die of it
         ear.follows(str(copy))
         copy.write_bytes({"the same": whole, "something else": whole[:9000], "nothing": b""}[what])
+        looked_again(ear)
         wait_for(lambda: attached(ear, copy) == (what == "the same"), "it to be known as it is now")
     copy.write_bytes(whole)
     with serving(copy, folder) as (port, _):
+        looked_again(ear)
         ear.follows(str(copy))
         ask(port, "/again")
         assert told(ear, port, 1) == ["/again"]
@@ -207,11 +215,12 @@ def test_of_an_attachment_that_is_refused_nothing_stays(ear: Ear, folder: Path, 
     ear.clear.close()
     places, probes = libraries.places(str(copy)), Uprobes(ear.programs.objects)
     with serving(copy, folder) as (port, pid):
+        gc.collect()  # what earlier tests have left is closed now, and not meanwhile
         before = os.listdir("/proc/self/fd")
         for _ in range(20):
             with pytest.raises(UnfitError, match="ENOTSUPP"):
                 probes.attach("it", str(copy), places)
-        assert os.listdir("/proc/self/fd") == before
+        assert len(os.listdir("/proc/self/fd")) <= len(before)
         assert not changed_code(pid, copy)
         assert not len(probes)
         ask(port, "/lives")

@@ -77,7 +77,10 @@ def image(name: str) -> bytes:
 
 @dataclass
 class Objects:
-    """Loaded objects, by name. `load` them in order; the first that has a map shares it with the later ones."""
+    """Loaded objects, by name. `load` them in order; the first that has a map shares it with the later ones.
+
+    One thread at a time loads. What others see meanwhile is whole: the dictionaries are replaced, never added to.
+    """
 
     settings: dict[str, int | bytes] = field(default_factory=dict)
     max_entries: dict[str, int] = field(default_factory=dict)
@@ -106,12 +109,11 @@ class Objects:
                 lost = [error.program] if error.program in item.programs else item.programs
                 left_out.update(dict.fromkeys(lost, error.sentence))
                 continue
-            self.loaded[name] = item
-            self._maps |= {
-                key: item.map(key) for key in item.maps if key not in self._maps and not item.is_internal(key)
-            }
+            new = {key: item.map(key) for key in item.maps if key not in self._maps and not item.is_internal(key)}
+            self.loaded, self._maps = {**self.loaded, name: item}, {**self._maps, **new}
             break
-        self.refused |= {program: why for program, why in left_out.items() if why and program in item.programs}
+        why_not = {program: why for program, why in left_out.items() if why and program in item.programs}
+        self.refused = {**self.refused, **why_not}
         return name in self.loaded
 
     def _prepared(self, name: str, skip: Mapping[str, str]) -> Object:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rubin.errors import RubinError, UnsupportedError
-from rubin.kernel import btf, cgroups, clsact, privileges, uprobes
+from rubin.kernel import btf, cgroups, clsact, libbpf, privileges, uprobes
 from rubin.kernel.attach import CGROUP, Links, run_iterator
 from rubin.kernel.drop_reasons import QUIET
 from rubin.kernel.interfaces import Interfaces
@@ -58,11 +58,18 @@ class Probes:
         return self.settings.messages and "sockets" in self.settings.vantages
 
     @property
-    def reads_clear(self) -> bool:
-        """Whether what is said over TLS can be taken: `uprobes` says where."""
-        return uprobes.OBJECT in self.objects.loaded and {*uprobes.PROGRAMS, *uprobes.TRACEPOINTS} <= set(
-            self.objects.programs()
-        )
+    def wants_clear(self) -> bool:
+        """Whether what is said over TLS is to be taken, too: then `load_clear` is still to do."""
+        return self.listens and self.settings.clear and "sockets" in self.objects.loaded
+
+    def load_clear(self) -> bool:
+        """Load what takes it, which lasts as long as all else; nobody's flows should wait for it. False: it cannot be.
+
+        `uprobes` says where it attaches.
+        """
+        self.objects.load(uprobes.OBJECT, uprobes.skips())
+        libbpf.trim()
+        return {*uprobes.PROGRAMS, *uprobes.TRACEPOINTS} <= set(self.objects.programs())
 
     def _load(self) -> None:
         self.objects.load("owners")
@@ -70,8 +77,6 @@ class Probes:
         wanted = [vantage for vantage in VANTAGES if vantage in self.settings.vantages]
         for name in [*wanted, "tcp", "processes"]:
             self.objects.load(name)
-        if self.listens and self.settings.clear and "sockets" in self.objects.loaded:
-            self.objects.load(uprobes.OBJECT, uprobes.skips())
         if self.settings.drops and not self.objects.load("drops", self._skips) and "rubin_drop_no_rx" in self._skips:
             self.objects.load("drops", {"rubin_drop": self.objects.refused.get("rubin_drop", "")})
 

@@ -26,11 +26,11 @@ class Costs:
     """Times all programs in short windows: timing costs some 20 ns a run itself, so it is mostly off."""
 
     def __init__(self, objects: Objects, packet_programs: Collection[str]) -> None:
-        self._programs = objects.programs()
+        self._objects = objects
         self._packets = frozenset(packet_programs)
         self._fd = -1
         self._begun: dict[str, RunCost] = {}
-        self.measured: dict[str, RunCost] = {name: RunCost() for name in self._programs}
+        self.measured: dict[str, RunCost] = {name: RunCost() for name in objects.programs()}
 
     def begin(self) -> bool:
         """Start a window; False where the kernel does not let us (it takes CAP_SYS_ADMIN)."""
@@ -47,7 +47,7 @@ class Costs:
         if self._fd < 0:
             return
         for name, cost in self._now().items():
-            begun, sum_ = self._begun[name], self.measured[name]
+            begun, sum_ = self._begun.get(name, RunCost()), self.measured.get(name, RunCost())
             self.measured[name] = RunCost(
                 sum_.runs + cost.runs - begun.runs, sum_.time_ns + cost.time_ns - begun.time_ns
             )
@@ -55,7 +55,7 @@ class Costs:
         self._fd = -1
 
     def _now(self) -> dict[str, RunCost]:
-        infos = {name: program_info(fd) for name, fd in self._programs.items()}
+        infos = {name: program_info(fd) for name, fd in self._objects.programs().items()}
         return {name: RunCost(info.run_count, info.run_time_ns) for name, info in infos.items()}
 
     @property

@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -63,9 +63,9 @@ class _Known(NamedTuple):
 class Clear:
     """A thread of its own attaches to libraries that appear and lets go of those that have gone or are changed."""
 
-    def __init__(self, objects: Objects) -> None:
-        """Nothing is attached yet: the thread does that at once."""
-        self._uprobes, self._writes = Uprobes(objects), Writes()
+    def __init__(self, objects: Objects, load: Callable[[], bool] | None = None) -> None:
+        """Nothing is attached yet: the thread does that at once, after `load`, if that says that it can be."""
+        self._objects, self._load, self._writes = objects, load, Writes()
         self._processes: dict[int, _Process] = {}
         self._known: dict[_File, _Known] = {}
         self._libraries: list[_Library] = []
@@ -77,6 +77,9 @@ class Clear:
         self._thread.start()
 
     def _run(self) -> None:
+        if self._load is not None and not self._load():
+            return
+        self._uprobes = Uprobes(self._objects)
         written: set[int] = set()
         try:
             while not self._stopping.is_set():

@@ -91,7 +91,8 @@ class Live:
         self.manners: Manners | None = None
         """How the iterating thread shares processors with others; it alone can say so."""
         self._listening = self._listen(redaction)
-        self._clear = Clear(objects) if self._listening is not None and self.probes.reads_clear else None
+        wanted = self._listening is not None and self.probes.wants_clear
+        self._clear = Clear(objects, self.probes.load_clear) if wanted else None
         self._stopping = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._ring.watch(self._stopping)
         self._ring.watch(self.probes.interfaces.fileno())
