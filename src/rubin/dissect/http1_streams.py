@@ -53,7 +53,9 @@ class Packets:
         known &= ~strange[group]
         base = np.where(strange[group], first, base)
         place = _apart(sequence, base)
-        order = np.lexsort((place, group))
+        placed = place[order]
+        if ((placed[1:] < placed[:-1]) & (start_of[1:] == start_of[:-1])).any():  # they did not come in order
+            order = np.lexsort((place, group))
         self.segments, self.number = segments.take(order), number[order]
         self._side, self._group, self._place, self._base = side[order], group[order], place[order], base[order]
         self._known = np.where(known[order], 0, NEVER)

@@ -57,10 +57,9 @@ class Waiting:
         at = np.searchsorted(ordered, key)
         hit = ordered[np.minimum(at, len(ordered) - 1)] == key
         found = np.where(hit, order[np.minimum(at, len(ordered) - 1)], -1)
-        _, first = np.unique(found, return_index=True)
-        once = np.full(len(key), -1, np.int64)
-        once[first] = found[first]
-        return once
+        first = np.empty(len(self.rows) + 1, np.int64)  # the last place is for those that have none
+        first[found[::-1]] = np.arange(len(key))[::-1]  # of several the last one written stays
+        return np.where(first[found] == np.arange(len(key)), found, -1)
 
     def take(self, places: I64) -> Array:
         """These rows, which wait no more."""

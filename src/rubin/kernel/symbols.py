@@ -64,8 +64,4 @@ class Symbols:
 
 def _hexadecimal(digits: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     """(n, 16) ASCII to (n,) uint64."""
-    values = np.zeros(len(digits), np.uint64)
-    for column in digits.T:
-        digit = np.where(column >= ord("a"), column - (ord("a") - 10), column - ord("0"))
-        values = values << np.uint64(4) | digit.astype(np.uint64)
-    return values
+    return np.frombuffer(bytes.fromhex(digits.tobytes().decode("ascii")), ">u8").astype(np.uint64)

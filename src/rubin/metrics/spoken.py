@@ -56,8 +56,11 @@ class Spoken(Labelled):
         """Count the messages that the vocabulary has words for; they are returned."""
         if not len(said):
             return said
-        keys, shapes = self.contexts.keys(said), self._vocabulary.shapes(said, salt)
+        shapes = self._vocabulary.shapes(said, salt)
         worded = said.take(shapes > 0)
+        if not len(worded):
+            return worded
+        keys = self.contexts.keys(said)
         keys = keys | shapes if worded is said else (keys | shapes)[shapes > 0]
         at, placed = self._places(keys)
         kept = worded if isinstance(placed, slice) else worded.take(placed)

@@ -226,10 +226,12 @@ def _records(told: Told) -> Records:
     for name in _SAME:
         records[name] = facts[name]
     speaker_out = told.client_out ^ told.answered
+    local, remote = (facts[name].view(np.uint64) for name in ("local", "remote"))  # a byte each is eight times the work
     for mine, speaks in (("source", speaker_out), ("destination", ~speaker_out)):
-        records[mine] = np.where(speaks[:, None], facts["local"], facts["remote"])
+        records[mine].view(np.uint64)[:] = np.where(speaks[:, None], local, remote)
         records[f"{mine}_port"] = np.where(speaks, facts["local_port"], facts["remote_port"])
-    records["outer_destination"], records["outer_destination_port"] = facts["asked"], facts["asked_port"]
+    records["outer_destination"].view(np.uint64)[:] = facts["asked"].view(np.uint64)
+    records["outer_destination_port"] = facts["asked_port"]
     records["time_ns"] = told.time_ns
     records["kind"] = Kind.TRACE
     records["point"] = np.where(speaker_out, TracePoint.TO_STACK, TracePoint.TO_ENDPOINT)

@@ -70,17 +70,15 @@ class Headers:
         keys = [hash(view[a:b].tobytes()) for a, b in zip(start.tolist(), end.tolist(), strict=True)]
         found = np.fromiter(map(known.get, keys, repeat(-1)), np.int64, len(keys))
         for row in np.flatnonzero(found < 0).tolist():
-            found[row] = self._read(keys[row], view[start[row] : end[row]].tobytes(), messages)
+            code = known.get(keys[row])  # the same may have come before in this batch
+            if code is None and self._left:
+                code = self._read(keys[row], view[start[row] : end[row]].tobytes(), messages)
+            self.unread += code is None
+            found[row] = code or 0
         return found.astype(np.uint32)
 
     def _read(self, key: int, block: bytes, messages: Messages) -> int:
-        """The code of a head that was not known when this batch came."""
-        code = self._codes.get(key)
-        if code is not None:
-            return code
-        if not self._left:
-            self.unread += 1
-            return 0
+        """The code of a head that is not known, one of those that may be read in this second."""
         self._left -= 1
         if len(self._codes) >= MOST_KNOWN:
             self._codes.clear()
