@@ -49,6 +49,7 @@ _FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
 }
 _PRINTER = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
 _LOG_BYTES = 1 << 18
+_M_ARENA_MAX = -8  # mallopt(3)
 # What libbpf before 1.3 does not know by the section, and older kernels do not look at (BPF_TRACE_UPROBE_MULTI)
 _ATTACH_TYPES = {"uprobe": 48, "uretprobe": 48}
 _FAILED = re.compile(r"prog '([^']+)': (?:BPF program load failed|failed to|-- BEGIN|missing|relo #)")
@@ -84,6 +85,11 @@ def library() -> ctypes.CDLL:
         function.restype, function.argtypes = result, arguments
     lib.libbpf_set_print(ctypes.cast(_printer, c_void_p))
     return lib
+
+
+def share_heap() -> None:
+    """Let threads to come take from one C heap: in one of its own each would keep what loading leaves (mallopt(3))."""
+    ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def trim() -> None:

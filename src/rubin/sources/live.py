@@ -77,6 +77,7 @@ class Live:
         self.settings.check()
         privileges.check(privileges.held())
         self._lock = Lock(self.settings.lock_name)
+        libbpf.share_heap()
         self._symbols = Symbols()
         try:
             self.probes = Probes(self.settings, self._symbols)
