@@ -51,7 +51,7 @@ class Amounts(NamedTuple):
     packets: I64
     bytes: I64
 
-    def take(self, rows: I64) -> "Amounts":
+    def take(self, rows: I64 | slice) -> "Amounts":
         """Those of chosen rows."""
         return Amounts(*(amount[rows] for amount in self))
 
@@ -85,6 +85,17 @@ class Alike:
             self._tables = batch.tables
         self._waiting += len(batch)
         plain, other = _kinds(batch)
+        if plain.any():
+            other |= self._count(batch, plain, amounts)
+        at = np.flatnonzero(other)
+        if len(at):
+            chosen = at if len(at) < len(batch) else slice(None)
+            columns = {name: batch[name][chosen] for name in COLUMNS if name in batch}
+            self._others.append(FlowBatch(columns, batch.tables))
+            self._of_others.append(amounts.take(chosen))
+
+    def _count(self, batch: FlowBatch, plain: Mask, amounts: Amounts) -> Mask:
+        """Count the plain rows; (n,) bool: of which of them that was not possible."""
         rows = _rows(batch)
         words = rows.view(np.uint64).reshape(-1, 2)
         keys = mix(words[:, 0], words[:, 1])
@@ -93,16 +104,11 @@ class Alike:
         if codes.min() < 0:
             self._learn(keys, rows, np.flatnonzero(codes < 0)[:_MOST_NEW])
             codes = self._codes.find(keys)
-            unknown = codes < 0
-            other |= unknown
-            codes[unknown] = 0
+        unknown: Mask = codes < 0
+        codes[unknown] = 0
         for total, amount in zip(self._sums, amounts, strict=True):
             np.add.at(total, codes, amount)
-        at = np.flatnonzero(other)
-        if len(at):
-            columns = {name: batch[name][at] for name in COLUMNS if name in batch}
-            self._others.append(FlowBatch(columns, batch.tables))
-            self._of_others.append(amounts.take(at))
+        return unknown
 
     def _learn(self, keys: U64, rows: Array, new: I64) -> None:
         """Know these rows from now on, where there is room."""

@@ -64,7 +64,7 @@ class Once:
         """(n,) bool: the rows whose packets no other row tells of."""
         points = batch["trace_point"]
         moved: Mask = (batch["packets"] > 0) & (batch["verdict"] != Verdict.DROPPED)
-        if "socket_cookie" not in batch:
+        if "socket_cookie" not in batch or not moved.any():  # of what was only said nothing moved
             return moved
         sent = moved & (points == TracePoint.TO_STACK)
         sources = mix(batch["source_high"], batch["source_low"])
