@@ -38,9 +38,7 @@ _COPIED = ("source_endpoint", "destination_endpoint", "event_sub_type", "protoco
 _VERSION = 12
 _FLAGS = np.uint16((1 << _VERSION) - 1)
 _MOST, _MOST_OTHERS = 131_072, 32_768
-_MOST_NEW = (
-    4096  # rows of a batch that are learned: of a flood of ever-new ones few are, and the others cost little more
-)
+_MOST_NEW = 4096  # rows of a batch that are learned: in a flood of ever-new ones most are counted as they are
 _NONE = np.uint64(1)  # the key of what is not put together; its code is 0
 
 
