@@ -88,9 +88,11 @@ def cost_s(stage: Stage, tabs: int) -> float:
 
 
 def test_five_tabs_cost_little_more_than_one(busy: Stage):
-    busy.rate = 20_000  # what is shared is by far the most
-    one, five = min(cost_s(busy, 1), cost_s(busy, 1)), min(cost_s(busy, TABS), cost_s(busy, TABS))
-    busy.rate = 2_000
+    usual, busy.rate = busy.rate, 20_000  # what is shared is by far the most
+    try:
+        one, five = min(cost_s(busy, 1), cost_s(busy, 1)), min(cost_s(busy, TABS), cost_s(busy, TABS))
+    finally:
+        busy.rate = usual
     print(f"one tab {one:.2f} s, {TABS} tabs {five:.2f} s of CPU in {SECONDS} s")
     assert five < MORE * one
 

@@ -170,7 +170,8 @@ class Metrics:
     def _count_packets(self, batch: FlowBatch, amounts: Amounts) -> None:
         """Let the counters that do not wait have a batch."""
         rows = np.flatnonzero(told(batch))
-        batch, amounts = batch.take(rows), amounts.take(rows)
+        if len(rows) < len(batch):
+            batch, amounts = batch.take(rows), amounts.take(rows)
         for each in self._running.values():
             if not each.counter or each.waits:
                 continue

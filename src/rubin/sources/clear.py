@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from rubin.errors import RubinError
 from rubin.kernel import libraries, uprobes
 from rubin.kernel.elf import UnfitError
 from rubin.kernel.libraries import Content, Mapped
@@ -77,7 +78,7 @@ class Clear:
         self._thread.start()
 
     def _run(self) -> None:
-        if self._load is not None and not self._load():
+        if not self._is_loaded():
             return
         self._uprobes = Uprobes(self._objects)
         written: set[int] = set()
@@ -93,6 +94,15 @@ class Clear:
         finally:
             self._release(self._libraries)
             self._libraries = []
+
+    def _is_loaded(self) -> bool:
+        """Whether anything can be attached."""
+        try:
+            return self._load is None or self._load()
+        except RubinError as error:
+            self._failures += 1
+            _LOG.warning("what=TLS is not read in clear reason=%s", error.sentence)
+            return False
 
     def look(self, now_s: float, written: Iterable[int] = ()) -> None:
         """Look at the processes that are due, after what is `written` to. Called by the thread."""
