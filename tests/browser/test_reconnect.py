@@ -226,7 +226,8 @@ def test_a_page_that_nobody_looks_at_costs_next_to_nothing(stage: Stage, watched
 
 AGE_S = """text => {
     const now = new Date(), [h, m, s] = text.split(':').map(Number);
-    return (((now.getHours() - h) * 60 + now.getMinutes() - m) * 60 + now.getSeconds() - s + 86400) % 86400;
+    const second = now.getSeconds() + now.getMilliseconds() / 1000;
+    return (((now.getHours() - h) * 60 + now.getMinutes() - m) * 60 + second - s + 86400) % 86400;
 }"""
 
 

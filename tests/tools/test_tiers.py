@@ -42,6 +42,18 @@ def test_what_was_skipped_is_said_at_the_end(capsys):
     assert out.endswith("3 passed, 0 failed, 1 skipped\n")
 
 
+def test_why_a_tier_did_not_run_is_said_at_the_end(tmp_path, capsys):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:junitxml"]
+    no_kernel = Tier("guest", (str(empty),), 60, kernel="2.4")
+    assert tiers.report([tiers.run(no_kernel, []), tiers.run(Tier("crashed", (str(empty),), 60), arguments)]) == 1
+    out = capsys.readouterr().out
+    assert "FAILED guest" in out
+    assert "there is no kernel series '2.4' here" in out
+    assert "pytest ended with 4 and has left no report" in out
+
+
 WAITS = """\
 import time
 from pathlib import Path

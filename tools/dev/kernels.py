@@ -76,6 +76,7 @@ def _apt_options(suite: str) -> list[str]:
         "Dir::State::lists": FOLDER / "lists",
         "Dir::Cache": FOLDER / "cache",
         "APT::Sandbox::User": "root",
+        "Acquire::Retries": 3,
     }
     return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
 

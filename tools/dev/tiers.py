@@ -39,7 +39,7 @@ class Tier:
 
 @dataclass(frozen=True)
 class Result:
-    """What a tier did; `skipped` are (test, reason)."""
+    """What a tier did; `skipped` are (test, reason). `stopped`: what kept it from running, or ended it early."""
 
     name: str
     exit_code: int
@@ -48,6 +48,7 @@ class Result:
     passed: int
     failed: int
     skipped: tuple[tuple[str, str], ...]
+    stopped: str = ""
 
     @property
     def good(self) -> bool:
@@ -90,23 +91,27 @@ def run(tier: Tier, arguments: list[str], out: TextIO = sys.stdout, over: Event 
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
     words = [*tier.folders, f"--junitxml={report}", *arguments]
-    begin = time.monotonic()
+    begin, stopped = time.monotonic(), ""
     try:
         exit_code = _pytest(tier, words, out, over)
     except Stop as stop:  # what keeps one tier from running must not hide what the others found
-        print(stop, file=sys.stderr)
-        exit_code = stop.exit_code
-    return Result(tier.name, exit_code, time.monotonic() - begin, tier.budget_s, *_counts(report))
+        stopped, exit_code = str(stop), stop.exit_code
+        print(stopped, file=sys.stderr)
+    if not stopped and not report.exists():
+        stopped = f"pytest ended with {exit_code} and has left no report"
+    return Result(tier.name, exit_code, time.monotonic() - begin, tier.budget_s, *_counts(report), stopped)
 
 
 def report(results: list[Result]) -> int:
-    """Prints what was skipped and why, what took too long, and the sum; gives the exit code."""
+    """Prints what was skipped and why, what took too long, what ended early, and the sum; gives the exit code."""
     for result in results:
         for test, reason in result.skipped:
             print(f"skipped: {result.name}: {test}: {reason}")
     for result in results:
         late = "" if result.seconds <= result.budget_s else f", over its {result.budget_s} s"
         print(f"{'ok    ' if result.good else 'FAILED'} {result.name:<12}{result.seconds:6.1f} s{late}")
+        if result.stopped:  # once more, where nobody has to look for it
+            print(result.stopped)
     passed, failed = sum(result.passed for result in results), sum(result.failed for result in results)
     print(f"{passed} passed, {failed} failed, {sum(len(result.skipped) for result in results)} skipped")
     return 0 if passed and all(result.good for result in results) else 1

@@ -69,9 +69,9 @@ class _Question(NamedTuple):
 
 
 async def diagnose(desk: Desk, query: str) -> Answer:
-    """`cause`: "" where nothing is wrong; `sentence`, `way_on`, and a `remedy` to click, None where there is none.
-
-    A remedy has a `label` and the `query` or the `path` to go to, or the `view` keys to leave out.
+    """`cause`: "" where nothing is wrong; `sentence`: "" where nothing keeps flows from being seen; `way_on`, and a
+    `remedy` to click, None where there is none. A remedy has a `label` and the `query` or the `path` to go to, or
+    the `view` keys to leave out.
     """
     feed, state = desk.feed, desk.feed.state
     if state.phase != "following":
@@ -244,7 +244,7 @@ def _of_view(asked: _Question, held: _Held, own: Answer, is_file: bool) -> Answe
     if held.lost:
         sentence = f"{held.lost:,} events were lost before they came here, most at {held.place}"
         return _told("lost", sentence, "Health says where", _HEALTH)
-    return _told("", f"{held.passed:,} flows", "")
+    return _told("", "", "")  # nothing keeps them from being shown: they come
 
 
 def _nothing_heard(asked: _Question, held: _Held, own: Answer, is_file: bool) -> Answer:

@@ -36,17 +36,17 @@ export function Empty({ view, arrived = true }: { view: string; arrived?: boolea
   const pairs: Pair[] = [...goodPairs.value, ...askedTime(time.value), ["view", view], ...hides];
   const { data, error } = useAsk<Diagnosis>(settled.value ? "diagnose" : "", pairs, 3000);
   const waiting = !settled.value || (!arrived && !late) || (!data && !error);
-  const said = error?.message ?? (data?.sentence || "nothing to show yet");
+  const why = error?.message ?? data?.sentence;
   // its numbers change all the time: only another cause is worth a word
   useEffect(() => {
-    if (!waiting) announce(said);
+    if (!waiting && why) announce(why);
   }, [waiting, error?.message ?? data?.cause]);
   if (waiting) return <div class="empty quiet">asking…</div>;
   const remedy = error ? null : data?.remedy;
   const wayOn = error ? error.wayOn : data?.way_on;
   return (
     <div class="empty">
-      <strong>{said}</strong>
+      <strong>{why || "nothing to show yet"}</strong>
       {wayOn && <span>{wayOn}</span>}
       {remedy && (
         <button class="primary" onClick={() => follow(remedy)}>
