@@ -23,10 +23,12 @@ def main() -> int:
     arguments = parser.parse_args()
     figures = Figures()
     print(f"{_machine()}\n", flush=True)
-    for group in arguments.groups or GROUPS:
-        print(f"{group}:", flush=True)
-        importlib.import_module(f"bench.{group}").measure(figures, quick=arguments.quick)
-    print(f"\n{figures.table()}", flush=True)
+    try:
+        for group in arguments.groups or GROUPS:
+            print(f"{group}:", flush=True)
+            importlib.import_module(f"bench.{group}").measure(figures, quick=arguments.quick)
+    finally:  # what was measured before something failed, too
+        print(f"\n{figures.table()}", flush=True)
     if arguments.json:
         print(figures.as_json())
     return 1 if "MISSED" in figures.table() else 0

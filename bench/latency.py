@@ -2,6 +2,7 @@
 
 import statistics
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from bench.running import agent
 
 _COUNT, _RATE = 2_500, 1_000  # of each client, a second of all
 _NEAR_US = 50.0
+_QUIET_S = 1.0
 _FIELDS = ("-e", "http.response_for.uri", "-e", "http.time")
 
 
@@ -45,6 +47,7 @@ def _captured(path: Path) -> Iterator[None]:
         world.FAR_LINK,
         "--time-stamp-precision=nano",
         "--immediate-mode",
+        "-U",
         "-B",
         "16384",
         "-Z",
@@ -55,6 +58,20 @@ def _captured(path: Path) -> Iterator[None]:
     with world.serving("tcpdump", *words, "tcp", "port", str(servers.HTTP)):
         world.wait_for_packet_socket(world.FAR)
         yield
+        _wait_until_written(path)
+
+
+def _wait_until_written(path: Path) -> None:
+    """Until tcpdump has caught up: what it has not read when it ends is lost."""
+    size, since_s = -1, 0.0
+
+    def is_written() -> bool:
+        nonlocal size, since_s
+        if path.stat().st_size != size:
+            size, since_s = path.stat().st_size, time.monotonic()
+        return time.monotonic() - since_s > _QUIET_S
+
+    world.wait_until(is_written)
 
 
 def _between_packets(capture: Path) -> Iterator[tuple[str, float]]:

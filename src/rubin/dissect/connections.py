@@ -52,8 +52,14 @@ class Connections:
             self.facts = np.zeros(len(self.state), segments.facts.dtype)
         elif len(self.facts) < len(self.state):
             self.facts = _grown(self.facts, len(self.state))
-        self.state["seen_ns"][found], self.state["secured"][found] = segments.time_ns, segments.secured
-        self.facts[found] = segments.facts
+        packets = np.arange(len(found))
+        last = np.empty(self.count, np.int64)
+        last[found] = packets
+        latest = np.flatnonzero(last[found] == packets)  # of each connection one packet has the last word
+        number = found[latest]
+        for name, column in (("seen_ns", segments.time_ns), ("secured", segments.secured)):
+            self.state[name][number] = column[latest]
+        self.facts[number] = segments.facts[latest]
         return found
 
     def _add(self, keys: U64) -> None:

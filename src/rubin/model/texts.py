@@ -24,6 +24,7 @@ _BLOCK_BYTES = 1 << 17  # and so many bytes at a time: what is looked at stays i
 MOST_BYTES = _WIDTHS[-1]
 _REMEMBERED = 16_384
 _KEEP: U8 = np.repeat(np.array([0xFF, 0], np.uint8), MOST_BYTES)  # from MOST_BYTES - n on: what keeps n bytes of a text
+_LOWER, _UPPER = np.uint64(0xFFFFFFFF), np.uint64(32)
 _SHIFT = 4  # halves of the key between the two hashes (RFC 4418 5.2.1: Toeplitz)
 _KEY: npt.NDArray[np.uint32] = np.frombuffer(os.urandom(MOST_BYTES + 4 * _SHIFT), np.uint32)
 
@@ -157,8 +158,8 @@ def _hash(words: U64, lengths: I64) -> U64:
 
 
 def _nh(halves: npt.NDArray[np.uint32], key: npt.NDArray[np.uint32]) -> U64:
-    keyed = halves + key[: halves.shape[1]]
-    sums: U64 = (keyed[:, ::2].astype(np.uint64) * keyed[:, 1::2]).sum(axis=1, dtype=np.uint64)
+    pairs = (halves + key[: halves.shape[1]]).view(np.uint64)
+    sums: U64 = np.vecdot(pairs & _LOWER, pairs >> _UPPER)
     return sums
 
 

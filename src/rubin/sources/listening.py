@@ -215,7 +215,7 @@ def _of(records: Records, data: U8, start: I64, captured: I64) -> Segments:
         records["protocol"] == Protocol.TCP,
         np.array(records["sequence"]),
         np.array(records["acknowledged"]),
-        np.array(records["facts"]),
+        records["facts"],
     )
 
 
@@ -228,7 +228,9 @@ def _records(told: Told) -> Records:
     speaker_out = told.client_out ^ told.answered
     local, remote = (facts[name].view(np.uint64) for name in ("local", "remote"))  # a byte each is eight times the work
     for mine, speaks in (("source", speaker_out), ("destination", ~speaker_out)):
-        records[mine].view(np.uint64)[:] = np.where(speaks[:, None], local, remote)
+        speaker = records[mine].view(np.uint64)
+        for half in (0, 1):
+            speaker[:, half] = np.where(speaks, local[:, half], remote[:, half])
         records[f"{mine}_port"] = np.where(speaks, facts["local_port"], facts["remote_port"])
     records["outer_destination"].view(np.uint64)[:] = facts["asked"].view(np.uint64)
     records["outer_destination_port"] = facts["asked_port"]

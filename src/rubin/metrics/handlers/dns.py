@@ -13,6 +13,7 @@ from rubin.metrics.vocabulary import Vocabulary
 from rubin.model import messages
 from rubin.model.batch import FlowBatch
 from rubin.model.enums import Verdict
+from rubin.model.lookup import Lookup
 
 _HELP = "Number of DNS queries observed"  # Hubble's, of all three
 _MOST_TYPES = 256  # of records in an answer
@@ -31,6 +32,7 @@ class DNS:
         self._queries = self._counter(setup, "hubble_dns_queries_total", labels, _asked)
         self._responses = self._counter(setup, "hubble_dns_responses_total", labels, _answered)
         self._types = self._counter(setup, "hubble_dns_response_types_total", ("type", "qtypes"), _typed)
+        self._types_of: Lookup[messages.DNS] = Lookup("messages.dns", lambda record: len(record.rrtypes))
         self.series = (self._queries, self._responses, self._types)
 
     def _counter(self, setup: Setup, name: str, labels: tuple[str, ...], say: "_Say") -> Spoken:
@@ -48,10 +50,9 @@ class DNS:
         queries, responses = said.take(asked), said.take(~asked)
         self._queries.hear(queries, (denied[asked] * _DENIED + queries.asks * _ASKS).astype(np.int64))
         self._responses.hear(responses)
-        for place in range(_MOST_TYPES):
-            if not len(responses):
-                break
-            responses = self._types.hear(responses, place)
+        types = self._types_of(said.tables)[responses.rows["dns"]]
+        for place in range(min(int(types.max(initial=0)), _MOST_TYPES)):
+            self._types.hear(responses.take(types > place), place)
 
     def _words(self, say: "_Say", row: np.void, said: messages.Messages, salt: int) -> tuple[str, ...] | None:
         record = dns_record(row, said)
