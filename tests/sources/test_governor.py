@@ -5,16 +5,19 @@ import pytest
 from rubin.sources.governor import Governor
 
 
+def passed(governor: Governor, seconds: float, used: float, listened: float | None = None) -> bool:
+    """What the governor says when so many seconds, and so much of a processor, have passed."""
+    listened = used if listened is None else listened
+    return governor.judge(governor._wall_s + seconds, governor._used_s + used, governor._listened_s + listened)
+
+
 @pytest.mark.parametrize("cost", [0.05, 0.2, 0.5, 5.0, 40.0])
 def test_what_is_heard_costs_no_more_than_the_limit(cost: float) -> None:
     """`cost`: processors that listening to all would take, beside 0.01 for the rest."""
-    governor, used = Governor(10, processors=2), 0.0
-    governor._wall_s = governor._used_s = 0.0
-    spent = []
-    for second in range(1, 61):
+    governor, spent = Governor(10, processors=2), list[float]()
+    for _ in range(60):
         spent.append(0.01 + cost * governor.share)
-        used += spent[-1]
-        governor.judge(float(second), used)
+        passed(governor, 1, spent[-1])
     steady = spent[20:]
     assert max(steady) <= 0.2 * 1.15
     assert min(steady) >= min(0.2 * 0.75, 0.01 + cost)
@@ -22,33 +25,44 @@ def test_what_is_heard_costs_no_more_than_the_limit(cost: float) -> None:
 
 def test_without_a_limit_everything_is_heard() -> None:
     governor = Governor(100)
-    assert not governor.judge(governor._wall_s + 5, governor._used_s + 1000)
+    assert not passed(governor, 5, 1000)
     assert governor.share == 1.0
 
 
 def test_it_looks_once_a_second() -> None:
     governor = Governor(10, processors=1)
-    assert not governor.judge(governor._wall_s + 0.5, governor._used_s + 100)
-    assert not governor.judge(governor._wall_s + 1.5, governor._used_s + 100)
+    assert not passed(governor, 0.5, 100)
+    assert not passed(governor, 1.5, 100)
     assert governor.share == 1.0  # one second may be a burst
 
 
 def test_two_seconds_in_a_row_are_no_burst() -> None:
     governor = Governor(10, processors=1)
-    governor.judge(governor._wall_s + 1, governor._used_s + 100)
-    assert governor.judge(governor._wall_s + 1, governor._used_s + 100)
+    passed(governor, 1, 100)
+    assert passed(governor, 1, 100)
     assert governor.share == 1 / 256
 
 
-def test_where_the_machine_has_nothing_left_a_third_is_enough() -> None:
-    governor = Governor(9, processors=1)
+def test_where_the_machine_has_nothing_left_an_eighth_is_enough_for_listening() -> None:
+    governor = Governor(8, processors=1)
     governor.is_busy = True
-    for used in (0.6, 0.06):  # the first is more than it may take to begin with
-        governor.judge(governor._wall_s + 1, governor._used_s + used)
+    for used in (0.6, 0.02):  # the first is more than it may take to begin with
+        passed(governor, 1, used)
     assert governor.share == pytest.approx(0.5)
     governor.is_busy = False
-    assert governor.judge(governor._wall_s + 1, governor._used_s + 0.06)
+    assert passed(governor, 1, 0.02)
     assert governor.share == pytest.approx(0.625)
+
+
+def test_what_else_the_agent_does_there_costs_nobody_a_hearing() -> None:
+    governor = Governor(8, processors=1)
+    governor.is_busy = True
+    for _ in range(20):
+        passed(governor, 1, 0.079, listened=0.009)
+    assert governor.share == 1.0
+    for _ in range(2):
+        passed(governor, 1, 0.9, listened=0.009)  # but not above its share
+    assert governor.share < 0.1
 
 
 MUTE, TO_FIND_OUT_S = 300, 0.0024  # servers, and what it takes of a processor to find out one
@@ -56,14 +70,12 @@ MUTE, TO_FIND_OUT_S = 300, 0.0024  # servers, and what it takes of a processor t
 
 def found_out(governor: Governor, unheard: list[float]) -> int:
     """Seconds until all the servers are found out, a sixth of them in each while everything is heard."""
-    left, used, second = MUTE * TO_FIND_OUT_S, 0.0, 0
-    governor._wall_s = governor._used_s = 0.0
+    left, second = MUTE * TO_FIND_OUT_S, 0
     while left > 0:
         second += 1
         spent = min(left, MUTE * TO_FIND_OUT_S / 6 * governor.share)
         left -= spent
-        used += spent + 0.01
-        governor.judge(float(second), used)
+        passed(governor, 1, spent + 0.01, spent)
         unheard.append(1 - governor.share)
     return second
 
@@ -76,12 +88,10 @@ def test_while_it_finds_out_with_whom_nothing_can_be_read_others_are_heard() -> 
 
 
 def test_it_takes_its_time_to_begin_with_once() -> None:
-    governor, used, spent = Governor(10, processors=2), 0.0, list[float]()
-    governor._wall_s = governor._used_s = 0.0
-    for second in range(1, 61):
+    governor, spent = Governor(10, processors=2), list[float]()
+    for _ in range(60):
         spent.append(0.01 + 0.9 * governor.share)
-        used += spent[-1]
-        governor.judge(float(second), used)
-    assert used <= 60 * 0.2 * 1.15 + 5 * 0.2 + 0.91
+        passed(governor, 1, spent[-1])
+    assert sum(spent) <= 60 * 0.2 * 1.15 + 5 * 0.2 + 0.91
     assert spent[0] == spent[1] == 0.91
     assert max(spent[3:]) <= 0.2 * 1.15

@@ -174,12 +174,14 @@ class Live:
         return self._listening is not None and self._listening.pending
 
     def _said(self) -> Iterator[FlowBatch]:
-        """What was said, as flows."""
+        """What was said, as flows. What the line does with them counts as part of listening."""
         if self._listening is None or self._closed:
             return
+        begun_s = time.thread_time()
         batch = self._listening.take(self._flows, epoch_offset_ns(), time.monotonic_ns())
         if batch is not None:
             yield batch
+        self._listening.governor.listened_s += time.thread_time() - begun_s
 
     def _wait(self) -> None:
         """Sleep until the timer, the kernel's half-full signal, a changed interface, or `stop`."""
