@@ -4,24 +4,22 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench import throughput, world
+from bench import floor, throughput, world
 from bench.figures import Figures
 from bench.loads import BY_NAME, LOADS, Load, traffic
 from bench.running import Running, agent
-from rubin.kernel import cgroups, syscall
+from rubin.kernel import syscall
 
 _NAME_BYTES = 15  # what the kernel keeps of a program's name
 _PACKET = {
     "sockets": ("rubin_socket_in", "rubin_socket_out"[:_NAME_BYTES]),
     "interfaces": ("rubin_ingress", "rubin_egress"),
 }
-_CGROUP_SKB = 8
-_PASS = bytes.fromhex("b7000000010000009500000000000000")  # r0 = 1; exit
 
 
 def measure(figures: Figures, quick: bool = False) -> None:
@@ -44,7 +42,7 @@ def _flags(vantage: str) -> tuple[str, ...]:
 
 def _run_times(figures: Figures, vantage: str, load: Load, tool: str, seconds: float) -> None:
     """ns a run while one load runs: the packet programs', all programs' a packet, and an empty one's."""
-    with _floor() as floor, statistics(), traffic(tool, load) as rate:
+    with floor.programs() as empty_ones, statistics(), traffic(tool, load) as rate:
         before = counts()
         rate(seconds)
         after = counts()
@@ -60,24 +58,8 @@ def _run_times(figures: Figures, vantage: str, load: Load, tool: str, seconds: f
     figures.add(f"kernel_ns.{vantage}.{load.name}", sum(ns for _, ns in packet) / runs)
     if vantage == "sockets":
         figures.add(f"kernel_ns.all.{load.name}", sum(ns for _, ns in ours) / runs)
-        empty = [spent[number] for number in floor]
+        empty = [spent[number] for number in empty_ones]
         figures.add(f"kernel_ns.floor.{load.name}", sum(ns for _, ns in empty) / sum(count for count, _ in empty))
-
-
-@contextmanager
-def _floor() -> Iterator[list[int]]:
-    """The ids of two programs that do nothing, at both directions of the root cgroup."""
-    with ExitStack() as stack:
-        root = os.open(cgroups.mount(), os.O_RDONLY)
-        stack.callback(os.close, root)
-        numbers: list[int] = []
-        for direction in (syscall.CGROUP_INET_INGRESS, syscall.CGROUP_INET_EGRESS):
-            known = set(syscall.program_ids())
-            program = syscall.program_load(_CGROUP_SKB, _PASS)
-            stack.callback(os.close, program)
-            numbers += set(syscall.program_ids()) - known
-            stack.callback(os.close, syscall.link_create(program, root, direction))
-        yield numbers
 
 
 @contextmanager

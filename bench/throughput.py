@@ -7,11 +7,13 @@ from pathlib import Path
 
 from bench import world
 from bench.figures import Figures
+from bench.floor import Floor
 from bench.loads import BY_NAME, Load, traffic
 from bench.switched import Switched, agent
 
 RATIOS = {"tcp_bulk": "tcp_bulk", "udp_1": "udp_pps", "tcp_short": "tcp_connections"}
 _SETTLE_S, _SLICE_S = 0.15, 0.15
+TURN_S = _SETTLE_S + _SLICE_S
 _OTHERS = {
     "softflowd": ("softflowd", "-d", "-i", world.NEAR_LINK, "-p", "{folder}/pid", "-c", "{folder}/ctl"),
     "tshark": ("tshark", "-i", world.NEAR_LINK, "-q", "-z", "conv,ip", "-w", "/dev/null"),
@@ -19,9 +21,16 @@ _OTHERS = {
 
 
 def measure(figures: Figures, tool: str, folder: Path, quick: bool) -> None:
-    """`throughput_ratio.*`, `throughput_ratio_nothing.*` (the noise), `agent_cpu_percent.*`, `other.*`."""
+    """`throughput_ratio.*`, `throughput_ratio_nothing.*` (the noise), `agent_cpu_percent.*`, `other.*`.
+
+    `throughput_ratio_floor.*`: of two programs that do nothing, instead of the agent.
+    """
     for load in map(BY_NAME.__getitem__, RATIOS):
-        _pairs(figures, load, tool, folder, 10 if quick else 100)
+        rounds = 10 if quick else 100
+        _pairs(figures, load, tool, folder, rounds)
+        with traffic(tool, load) as rate:
+            for ratio, _, _ in pairs(Floor(), rate, rounds):
+                figures.add(f"throughput_ratio_floor.{RATIOS[load.name]}", ratio)
         _others(figures, load, tool, folder, 1 if quick else 10)
 
 
@@ -33,10 +42,12 @@ def _pairs(figures: Figures, load: Load, tool: str, folder: Path, rounds: int) -
             figures.add(f"throughput_ratio.{key}", ratio)
             figures.add(f"throughput_ratio_nothing.{key}", nothing)
             cpu_s += spent_s
-    figures.add(f"agent_cpu_percent.{key}", 100 * cpu_s / rounds / (_SETTLE_S + _SLICE_S))
+    figures.add(f"agent_cpu_percent.{key}", 100 * cpu_s / rounds / TURN_S)
 
 
-def pairs(running: Switched, rate: Callable[[float], float], rounds: int) -> Iterator[tuple[float, float, float]]:
+def pairs(
+    running: Switched | Floor, rate: Callable[[float], float], rounds: int
+) -> Iterator[tuple[float, float, float]]:
     """(rate with the agent by that without, rate without by that without before, its CPU seconds), round by round."""
     running.off()
     before = _settled(rate)
@@ -69,7 +80,7 @@ def _others(figures: Figures, load: Load, tool: str, folder: Path, rounds: int) 
                     beside = _settled(rate)
                     spent = world.cpu_seconds(process.pid) - begun
                 after = _settled(rate)
-                figures.add(f"other.{name}.cpu_percent.{key}", 100 * spent / (_SETTLE_S + _SLICE_S))
+                figures.add(f"other.{name}.cpu_percent.{key}", 100 * spent / TURN_S)
                 figures.add(f"other.{name}.throughput_ratio.{key}", 2 * beside / (before + after))
                 before = after
 
