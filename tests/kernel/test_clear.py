@@ -320,7 +320,9 @@ def test_exchanges_over_tls_have_what_was_asked_and_by_whom(between: World, fold
             shown = sorted((one.method, one.target, one.status) for one in new)
             assert shown == sorted(2 * [("GET", path, 200) for path in ("/a", "/large", "/b")]), version
             assert all(0 < one.latency_ns < took_ns for one in new), version
-        status = watching.live.status()
+        status, listening = watching.live.status(), watching.live._listening
+    assert listening
+    assert 0 < listening.governor.listened_s < time.process_time()  # by which its share is judged
     assert any("libssl" in one for one in status.attached)
     assert {one.name for one in status.capabilities if one.on} >= {*uprobes.PROGRAMS, *uprobes.TRACEPOINTS}
 
