@@ -11,7 +11,6 @@ from bench.loads import count_snmp
 
 CONNECTIONS = 32
 _PATH = "/s200/index?q=1"
-SETTLE_S = 0.3
 
 
 class Slice(NamedTuple):
@@ -67,11 +66,6 @@ class Unlimited(NamedTuple):
         if self.sender.poll() is not None:
             raise RuntimeError("wrk ended by itself")
         return (count_snmp(self.server, "Tcp", "OutSegs") - before) / (time.perf_counter() - begun)
-
-    def settled_rate(self, over_s: float) -> float:
-        """The same, once what was changed just now has come to rest."""
-        self.rate(SETTLE_S)
-        return self.rate(over_s)
 
 
 def most(port: int, seconds: int) -> float:

@@ -11,7 +11,7 @@ from bench.requests import Unlimited
 
 _SLICE_S, _TURNS = 3.0, 12
 _SETTLED_S, _LONGEST_S, _SAME = 3.0, 20.0, 0.2
-_LOOK_S = 0.4
+_LOOK_S, _SETTLE_S = 0.4, 0.3
 
 
 def measure(figures: Figures, folder: Path, rounds: int) -> None:
@@ -49,14 +49,14 @@ def _throughput(figures: Figures, running: switched.Switched, load: Unlimited, r
 def _tails(figures: Figures, running: switched.Switched, slowest_us: Callable[[], float], rounds: int) -> None:
     """The slowest hundredth."""
     running.off()
-    time.sleep(requests.SETTLE_S)
+    time.sleep(_SETTLE_S)
     before = slowest_us()
     for _ in range(rounds):
         running.on()
         _settle(figures, running, "half")
         observed = slowest_us()
         running.off()
-        time.sleep(requests.SETTLE_S)
+        time.sleep(_SETTLE_S)
         after = slowest_us()
         figures.add("l7_nginx_p99_ratio", 2 * observed / (before + after))
         figures.add("l7_nginx_p99_ratio_nothing", after / before)

@@ -89,10 +89,16 @@ def _others(figures: Figures, load: Load, tool: str, folder: Path, rounds: int) 
 def _other(folder: Path, command: tuple[str, ...]) -> Iterator["subprocess.Popen[bytes]"]:
     """Another tool at the near end of the cable, once it listens there."""
     words = [word.format(folder=folder) for word in command]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(world.inside(world.NEAR, *words), **quiet) as process:  # type: ignore[call-overload]
+    said = folder / "other.log"
+    with (
+        said.open("w") as log,
+        subprocess.Popen(world.inside(world.NEAR, *words), stdout=subprocess.DEVNULL, stderr=log) as process,
+    ):
         try:
-            world.wait_for_packet_socket(world.NEAR)
+            try:
+                world.wait_for_packet_socket(world.NEAR)
+            except TimeoutError as error:
+                raise RuntimeError(f"{words[0]} does not capture: {said.read_text()}") from error
             yield process
         finally:
             process.terminate()

@@ -22,8 +22,8 @@ UNKNOWN, LOCAL, REMOTE = 0, 1, 2
 class Segments:
     """(n,) packets of which the first bytes are here, in the order in which they were seen.
 
-    `data` has at least sixteen bytes behind the last one and is not kept. `facts` is one row of whatever the source
-    wants to know again with a connection's exchanges: who the two ends are.
+    `data` has at least sixteen bytes behind the last one. `facts` is one row of whatever the source wants to know again
+    with a connection's exchanges: who the two ends are. Neither is kept: both may lie in the kernel's ring.
     """
 
     data: U8
