@@ -54,7 +54,6 @@ static __always_inline struct flow_record *tell(__u8 kind, const struct details 
 static __always_inline void tell_rest(const struct details *details, __u32 state, __u32 used, const int direction,
 				      const struct counts *counts)
 {
-	__s32 age = now_ticks() - used; /* negative: another processor's clock is a tick ahead */
 	struct flow_record *r;
 
 	if (!counts->packets && !counts->retransmits)
@@ -62,8 +61,7 @@ static __always_inline void tell_rest(const struct details *details, __u32 state
 	r = tell(RECORD_FLUSH, details, state, direction, counts);
 	if (!r)
 		return;
-	if (age > 0)
-		r->time_ns -= age * settings.tick_ns;
+	r->time_ns -= ticks_since(used, now_ticks()) * settings.tick_ns;
 	submit(r);
 }
 

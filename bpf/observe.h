@@ -155,7 +155,7 @@ static __always_inline bool count(struct entry *entry, const struct sight *sight
 		entry->reported[direction] = now;
 		return true;
 	}
-	if (last && now - last < settings.interval_ticks)
+	if (last && ticks_since(last, now) < settings.interval_ticks)
 		return false;
 	return __sync_val_compare_and_swap(&entry->reported[direction], last, now) == last;
 }
@@ -199,7 +199,7 @@ static __always_inline __u32 opener_of(const struct packet *packet, int directio
  * least recently used, which tells what it holds. False when other processors were quicker. */
 __noinline int make_room(__u64 tag, __u32 *index)
 {
-	__u32 preferred = preferred_place(tag, MASK), now = now_ticks(), oldest = 0, slot = preferred;
+	__u32 preferred = preferred_place(tag, MASK), now = now_ticks(), oldest = 0, slot = preferred, idle;
 	struct details *details;
 	struct entry *entry;
 	__u64 old = 0;
@@ -217,8 +217,9 @@ __noinline int make_room(__u64 tag, __u32 *index)
 			old = 0;
 			break;
 		}
-		if (entry->tag != BUSY && now - entry->used >= oldest) {
-			oldest = now - entry->used;
+		idle = ticks_since(entry->used, now);
+		if (entry->tag != BUSY && idle >= oldest) {
+			oldest = idle;
 			slot = candidate;
 			old = entry->tag;
 		}

@@ -16,8 +16,8 @@ static __always_inline bool is_overdue(const struct entry *entry, const int dire
 {
 	if (!entry->counts[direction] && !(direction == OUT && entry->retransmits))
 		return false;
-	return walk->sweep.all || walk->now - entry->used >= settings.interval_ticks ||
-	       walk->now - entry->reported[direction] >= 2 * settings.interval_ticks;
+	return walk->sweep.all || ticks_since(entry->used, walk->now) >= settings.interval_ticks ||
+	       ticks_since(entry->reported[direction], walk->now) >= 2 * settings.interval_ticks;
 }
 
 static __always_inline void sweep_direction(struct entry *entry, const struct details *details, const int direction,
@@ -33,7 +33,7 @@ static __always_inline void sweep_direction(struct entry *entry, const struct de
 
 static long sweep_entry(__u32 step, struct walk *walk)
 {
-	__u32 index = walk->sweep.first + step, lifetime;
+	__u32 index = walk->sweep.first + step, lifetime, idle;
 	struct entry *entry = bpf_map_lookup_elem(ENTRIES, &index);
 	struct details *details;
 	struct details copy;
@@ -45,15 +45,16 @@ static long sweep_entry(__u32 step, struct walk *walk)
 	tag = entry->tag;
 	if (!tag || tag == BUSY)
 		return 0;
+	idle = ticks_since(entry->used, walk->now);
 	lifetime = entry->state & OPEN_TCP ? settings.forget_tcp_ticks : settings.forget_ticks;
 	in = is_overdue(entry, IN, walk);
 	out = is_overdue(entry, OUT, walk);
-	if (!in && !out && walk->now - entry->used < lifetime)
+	if (!in && !out && idle < lifetime)
 		return 0;
 	details = bpf_map_lookup_elem(DETAILS, &index);
 	if (!details)
 		return 1;
-	if (walk->now - entry->used >= lifetime) {
+	if (idle >= lifetime) {
 		if (empty_entry(entry, details, tag))
 			retag(ENTRIES, entry, index, MASK, tag, 0);
 		return 0;

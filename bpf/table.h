@@ -119,6 +119,14 @@ static __always_inline __u32 now_ticks(void)
 	return ticks ?: 1;
 }
 
+/* Ticks since then. Another processor's clock may be a tick ahead of `now`: that is no time ago, not 49 days. */
+static __always_inline __u32 ticks_since(__u32 then, __u32 now)
+{
+	__s32 ticks = now - then;
+
+	return ticks > 0 ? ticks : 0;
+}
+
 /* NH (UMAC, RFC 4418 5.2): whoever does not know the seed finds two connections of one tag with
  * a probability of 2^-32 a pair, whatever he sends. A plain multiply-and-shift hash promises nothing. */
 static __always_inline __u64 nh(__u32 first, __u32 second, int term)

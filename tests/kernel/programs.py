@@ -115,6 +115,12 @@ class Programs:
         """By enum tally."""
         return [int(number) for number in self._sums("tallies")[:, 0]]
 
+    def an_entry(self, table: str) -> tuple[bytes, bytes]:
+        """Key and value of an entry that is in use (struct entry)."""
+        entries = self.objects.map(table)
+        keys = (index.to_bytes(4, "little") for index in range(entries.max_entries))
+        return next((key, value) for key in keys if any((value := entries.lookup(key) or b"")[:8]))
+
     def _sums(self, name: str) -> npt.NDArray[np.uint64]:
         """(elements, words) of a per-CPU array of counters."""
         found = self.objects.map(name)
