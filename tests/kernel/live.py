@@ -18,10 +18,8 @@ HERE = Path(__file__).parent
 
 
 def settings(**values: object) -> LiveSettings:
-    # Timing patches kernel code while it runs, of which QEMU's emulation may keep a stale translation: a guest that
-    # frees packets by the thousand then hangs on both CPUs in bpf_trace_run3. tests/end_to_end has it on.
     # No share of the machine: emulated, everything is more than that, and what is left out is not seen.
-    own = {"lock_name": f"rubin/test/{os.getpid()}", "timed": False, "most_cpu_percent": 100.0}
+    own = {"lock_name": f"rubin/test/{os.getpid()}", "most_cpu_percent": 100.0}
     return LiveSettings(**{**own, **values})  # type: ignore[arg-type]
 
 
@@ -53,6 +51,11 @@ class Watching:
     @property
     def flows(self) -> FlowBatch:
         return concat(self._batches)
+
+    @property
+    def empty_batches(self) -> int:
+        """How many came that told of no flow."""
+        return sum(not len(batch) for batch in self._batches)
 
     def until(self, found: Callable[[FlowBatch], bool], seconds: float = 30) -> FlowBatch:
         """The flows once they satisfy; fails after so long."""

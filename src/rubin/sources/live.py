@@ -68,7 +68,8 @@ def features() -> list[Feature]:
 class Live:
     """Iterate it for batches; `stop` (from anywhere) ends the iteration, `close` leaves nothing behind.
 
-    One thread iterates. The iteration ends with what the tables still held, so that no byte is missing.
+    One thread iterates. A batch comes every second at the least, be it empty. The iteration ends with what the tables
+    still held, so that no byte is missing.
     """
 
     def __init__(self, settings: LiveSettings | None = None, redaction: Redaction = REDACTION) -> None:
@@ -143,19 +144,19 @@ class Live:
             self._iterating = 0
             self._rested.set()
 
-    def _take(self, lost: tuple[Lost, ...] = ()) -> FlowBatch | None:
-        """The next flows; losses ride on them, or alone; None where there is neither."""
+    def _take(self, due: tuple[Lost, ...] | None = None) -> FlowBatch | None:
+        """The next flows, if there are any. What was lost rides on them, or alone, however little it was."""
         records = self._ring.peek(MOST_ROWS)
         if not self._ending.is_set() and (count := settled(records, time.monotonic_ns())) < len(records):
             records = self._ring.peek(count) if count else records[:0]
             if not count:
-                return empty(self._flows.tables, lost) if lost else None
+                return None if due is None else empty(self._flows.tables, due)
         if not len(records):
             self._ring.advance()  # past records that were given up
-            return empty(self._flows.tables, lost) if lost else None
+            return None if due is None else empty(self._flows.tables, due)
         batch = self._flows.batch(records, epoch_offset_ns())
         self._ring.advance()
-        return batch.with_lost(lost) if lost else batch
+        return batch.with_lost(due) if due else batch
 
     def _listen(self, redaction: Redaction) -> Listening | None:
         """What is said, where it is taken."""
@@ -194,11 +195,13 @@ class Live:
         if self.probes.interfaces.fileno() in woken:
             self.probes.follow()
 
-    def _every_second(self) -> tuple[Lost, ...]:
-        """Once a second: a part of the tables is swept, losses are read, the programs' time is taken."""
+    def _every_second(self) -> tuple[Lost, ...] | None:
+        """Once a second: a part of the tables is swept, losses are read, the programs' time is taken. Then a batch is
+        due, with what was lost, also where there is nothing: what the line does now and then, it does on a batch.
+        """
         now = time.monotonic()
         if now - self._seconds < 1:
-            return ()
+            return None
         self._seconds = now
         self.probes.follow()  # also when there is too much to do to ever wait
         for sweep in self.probes.sweeps:
