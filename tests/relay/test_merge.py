@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rubin.api.promises import Lateness
 from rubin.model.batch import FlowBatch, Lost, empty
 from rubin.model.enums import LostSource
 from rubin.model.tables import Tables
@@ -212,3 +213,9 @@ def test_each_flow_comes_out_once_and_those_in_order_are_in_order(data: st.DataO
 
 def test_over_is_later_than_every_time() -> None:
     assert np.iinfo(np.int64).max == OVER
+
+
+def test_what_a_node_promises_after_a_standstill_comes_before_it_is_not_waited_for_any_more() -> None:
+    lateness = Lateness()
+    lateness.note(5_000 * MS)
+    assert lateness.ns() + 200 * MS < Bounds().delay_s * 1_000 * MS

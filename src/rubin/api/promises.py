@@ -8,12 +8,14 @@ from rubin.model.batch import FlowBatch
 from rubin.store.cursor import Cursor
 from rubin.store.ring import Ring
 
-_USUAL_NS, _LEAST_NS, _MOST_NS = 200_000_000, 100_000_000, 1_000_000_000
+_USUAL_NS, _LEAST_NS = 200_000_000, 100_000_000
+_MOST_NS = 750_000_000
+"""Well below what a relay waits for (`--delay`, 1 s), or it would not wait for who was this late once."""
 _KEPT_S = 5.0
 
 
 class Lateness:
-    """How long after its time a flow comes to be read: the most of the last seconds, from 0.1 to 1 s."""
+    """How long after its time a flow comes to be read: the most of the last seconds, from 0.1 to 0.75 s."""
 
     def __init__(self) -> None:
         self._now_ns = self._before_ns = _USUAL_NS
