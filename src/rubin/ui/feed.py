@@ -159,11 +159,12 @@ class Feed:
     async def _follow(self) -> None:
         """Until the server ends it. Raises RubinError."""
         async with Client(self.settings) as client:
+            asked_s = time.monotonic()
             status = await client.status()
             self.state.server_version = status.version
-            began_s = time.monotonic() - status.uptime_ns / 1e9
+            began_s = asked_s - status.uptime_ns / 1e9  # or later, by what the answer took
             self._is_another = status.uptime_ns > 0 and began_s > self._server_began_s + _SAME_S
-            self._server_began_s = began_s
+            self._server_began_s = time.monotonic() - status.uptime_ns / 1e9  # or sooner, by the same
             self.state.is_ours = bool(await client.agent_status())
             request = self._request(self._backlog)
             self._enter("following")
@@ -205,9 +206,9 @@ class Feed:
             latest_ns = int(batch["time_ns"].max())
             self._newest_ns = max(self._newest_ns, latest_ns)
             self._counts.append((time.monotonic(), len(batch)))
-        self.flows += len(batch)
-        self.lost += sum(lost.events for lost in batch.lost)
         self.ring.append(batch)
+        self.flows += len(batch)  # who sees the count finds the flows
+        self.lost += sum(lost.events for lost in batch.lost)
         if len(batch):
             self._measure(latest_ns)
 

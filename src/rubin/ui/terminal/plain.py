@@ -95,16 +95,17 @@ class Plain:
         """For ever. Raises RubinError where following has ended by a fault."""
         with Following(self._feed) as following:
             asking, said, seen, due_s = Asking(self._feed, following, time.time), "", -1, 0.0
-            matches = self._matches(self._feed.ring)
+            matches, was_following = self._matches(self._feed.ring), False
             while not following.trouble:
                 said = self._said_state(said)
-                is_caught_up = due_s > 0 or seen == self._feed.flows  # what was held has come
+                is_following = self._feed.state.phase == "following"
+                is_caught_up = due_s > 0 or (was_following and seen == self._feed.flows)  # what was held has come
                 if self._view == "flows":
                     self._write(self._new(matches))
-                elif is_caught_up and time.monotonic() >= due_s and self._feed.state.phase == "following":
+                elif is_caught_up and time.monotonic() >= due_s and is_following:
                     self._print(asking)
                     due_s = time.monotonic() + _AGAIN_S
-                seen = self._feed.flows
+                seen, was_following = self._feed.flows, is_following
                 time.sleep(_TICK_S)
             raise RubinError(following.trouble, "rubin tui --plain --follow begins anew")
 
