@@ -87,6 +87,7 @@ class Story:
         """The first act."""
         _title("The flows of all nodes, in the order of time")
         time.sleep(self.pace.quiet_s)
+        wait(lambda: sum("FORWARDED" in line for line in _log("bob")) >= 10, "bob's flows", SOON_S, self._check)
         self._quote("bob", [line for line in _log("bob") if "FORWARDED" in line][-10:])
         self._show("list", "nodes")
         in_order = not self._unmarked()

@@ -14,6 +14,7 @@ from playwright.sync_api import (
     Request,
     Route,
     ViewportSize,
+    expect,
     sync_playwright,
 )
 
@@ -28,6 +29,7 @@ FLAGS = (
 )
 PICTURES = BUILD / "pictures"
 SIZE: ViewportSize = {"width": 1440, "height": 900}
+expect.set_options(timeout=30_000)  # what is awaited is not how fast it is
 
 
 @pytest.fixture(scope="session")

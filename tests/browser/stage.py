@@ -77,9 +77,9 @@ class Stage:
 
     def is_all_seen(self) -> bool:
         """Whether the UI has the last of the shop's flows."""
-        held: int = self.get("/api/v1/status")["feed"]["newest_ms"] * 1000
+        held_ms: float = self.get("/api/v1/status")["feed"]["newest_ms"]
         newest_ns = max(int(view["time_ns"].max()) for view in self.ring.scan(self.ring.next_row - 1))
-        return held >= newest_ns // 1000
+        return held_ms >= newest_ns / 1e6  # rounded as the server does
 
     @contextmanager
     def running(self) -> Iterator["Stage"]:

@@ -18,7 +18,7 @@ from tests.browser.stage import Stage
 from tests.browser.test_burst import resident_mb
 
 VIEWS = ("map", "flows", "series", "stats")
-SECONDS = 6
+SECONDS, TURNS = 4, 4
 TABS = 5
 MORE = 1.3
 FLAT_MB = 10
@@ -90,7 +90,8 @@ def cost_s(stage: Stage, tabs: int) -> float:
 def test_five_tabs_cost_little_more_than_one(busy: Stage):
     usual, busy.rate = busy.rate, 20_000  # what is shared is by far the most
     try:
-        one, five = min(cost_s(busy, 1), cost_s(busy, 1)), min(cost_s(busy, TABS), cost_s(busy, TABS))
+        turns = [(cost_s(busy, 1), cost_s(busy, TABS)) for _ in range(TURNS)]  # a machine changes its pace
+        one, five = (min(each) for each in zip(*turns, strict=True))
     finally:
         busy.rate = usual
     print(f"one tab {one:.2f} s, {TABS} tabs {five:.2f} s of CPU in {SECONDS} s")

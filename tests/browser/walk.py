@@ -6,6 +6,8 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.waiting import wait_for
+
 SCREENS = {
     "map": ("m", "section.map", "connection"),
     "flows": ("f", "section.flows", "FORWARDED"),
@@ -28,8 +30,13 @@ _SMALL = """least => [...document.querySelectorAll("button, a[href], select, inp
 def go(page: Page, screen: str) -> None:
     """By the keyboard, until the screen has something."""
     key, selector, text = SCREENS[screen]
-    page.keyboard.press("g")
-    page.keyboard.press(key)
+
+    def is_there() -> bool:
+        page.keyboard.press("g")
+        page.keyboard.press(key)  # goes there within 1.2 s of the first; a machine may stand still for longer
+        return bool(page.evaluate("location.pathname") == f"/{screen}")
+
+    wait_for(is_there, screen)
     expect(page.locator(selector)).to_contain_text(text, timeout=_LONG_MS)
 
 

@@ -177,7 +177,7 @@ def test_a_closed_pipe_ends_follow_quietly(server: Running) -> None:
 def test_status_says_hubbles_numbers_and_ours(server: Running, rubin: Call) -> None:
     lines = rubin("status", "--server", server.target).out.splitlines()
     assert lines[0] == f"Healthcheck (via {server.target}): Ok"
-    assert lines[1].startswith("Current/Max Flows: 1,0")
+    assert lines[1].startswith(f"Current/Max Flows: {server.ring.held_flows:,}/10,000 ")
     assert lines[-2:] == ["Lost events:", "  Ring: 0"]
     status = json.loads(rubin("status", "--server", server.target, "-o", "json").out)
     assert status["version"].endswith(__version__)

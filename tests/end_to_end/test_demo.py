@@ -83,7 +83,7 @@ def test_all_questions_are_answered_and_all_who_talk_are_named():
     assert "GET /items/*" in top
     assert MARK not in out
     (first,) = re.findall(r"^first_flow_s +(\d+\.\d+)$", out, re.MULTILINE)
-    assert float(first) < 5  # 2 on a machine that does nothing else
+    assert float(first) < 10  # 2 on a machine that does nothing else (`./dev bench cli`)
     assert nothing_is_left()
 
 
@@ -108,15 +108,20 @@ def test_secrets_are_in_the_traffic_and_in_nothing_that_the_agent_says():
             "requests to all",
             30,
         )
-        wire = subprocess.run(
-            ["timeout", "3", "tcpdump", "-i", "lo", "-A", "-s", "0"], capture_output=True, check=False
-        ).stdout.decode(errors="replace")
+        wire = ""
+
+        def is_complete() -> bool:
+            nonlocal wire
+            command = ["timeout", "3", "tcpdump", "-i", "lo", "-A", "-s", "0"]
+            wire += subprocess.run(command, capture_output=True, check=False).stdout.decode(errors="replace")
+            return all(secret in wire for secret in (TOKEN, NAME, NOTE))
+
+        wait_for(is_complete, "all secrets on the wire", 3)
         said = [asked("observe", "--all", "-o", kind) for kind in ("json", "wide")]
         said += [asked("top", "-n", "0", "-o", kind) for kind in ("json", "wide")]
     finally:
         demo.send_signal(signal.SIGTERM)
         out, _ = demo.communicate(timeout=30)
-    assert {secret for secret in (TOKEN, NAME, NOTE) if secret in wire} == {TOKEN, NAME, NOTE}
     assert all("basket:" in text for text in said)
     assert all(MARK not in text for text in (*said, out))
 

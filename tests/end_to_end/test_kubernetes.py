@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -71,9 +70,14 @@ def test_a_pod_is_on_its_flows_within_a_second_and_on_those_that_came_before(
     port = talk(cgroup)
     wait_for(lambda: pods_of(agent, port) == {"/"}, "the flows of a container that nobody has told of", 5)
     api.world.put("pods", objects.pod("web", "10.244.0.2", node=NODE, labels={"app": "web"}))
-    told = time.monotonic()
-    wait_for(lambda: pods_of(agent, port) == {"demo/web"}, "the pod on the flows that came before it", 5)
-    assert time.monotonic() - told < 1.5  # a second, and the time that asking takes
+    answers: list[set[str]] = []
+
+    def is_named() -> bool:
+        answers.append(pods_of(agent, port))
+        return answers[-1] == {"demo/web"}
+
+    wait_for(is_named, "the pod on the flows that came before it", 5)
+    assert len(answers) <= 3  # to ask takes a third of a second, where nothing else is to do
     (flow, *_) = agent.observe("--pod", "demo/web", "--port", str(port))
     assert "k8s:app=web" in flow["source"]["labels"]
     assert "k8s:io.cilium.k8s.namespace.labels.team=shop" in flow["source"]["labels"]

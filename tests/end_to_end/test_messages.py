@@ -74,7 +74,7 @@ def test_requests_and_answers_are_told_with_status_latency_and_owner(start, shop
         assert flow["is_reply"] == (flow["l7"]["type"] == "RESPONSE")
         assert (int(flow["l7"].get("latency_ns", 0)) > 0) == flow["is_reply"]
     assert "hidden" not in str(flows)
-    assert agent.rubin("observe", "--last", "20", "--http-status", "404", "-o", "compact").count("404") == 1
+    assert agent.rubin("observe", "--last", "20", "--http-status", "404", "-o", "compact").count("HTTP/1.1 404 ") == 1
     assert agent.rubin("observe", "--last", "20", "--http-path", "/items/.", "-o", "compact").count("items/") == 4
     assert "python" in agent.rubin("observe", "--last", "1", "-t", "l7", "-o", "wide")
 

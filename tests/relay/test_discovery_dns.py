@@ -36,20 +36,20 @@ def test_every_address_of_a_name_is_a_node_and_is_followed(server):
         server.put("nodes.test", "AAAA")
         beside.wait("10.0.0.2:4244")
         assert not beside.trouble()
-        asked = len(server.asked)
+        asked, told = len(server.asked), len(beside.told)
         wait_for(lambda: len(server.asked) > asked + 6, "more questions")
-        assert len(beside.told) == 3
+        assert len(beside.told) == told
 
 
 def test_a_name_is_asked_for_again_when_its_time_is_over(server):
     server.put("long.test", "A", "10.0.0.1", ttl=3_600)
     server.put("short.test", "A", "10.0.0.1", ttl=1)
-    limits = Pace(least_s=0.02, most_s=1.5, answer_s=2)
+    limits = Pace(least_s=0.02, most_s=4, answer_s=2)
     with finding(named(server, "long.test:1", limits)), finding(named(server, "short.test:1", limits)):
         wait_for(lambda: len(server.times("long.test")) == 2, "the long one to be asked for twice")
     long, short = server.times("long.test"), server.times("short.test")
     assert 0.9 < short[1] - short[0] < long[1] - long[0]
-    assert long[1] - long[0] > 1.4
+    assert long[1] - long[0] > 3.9
 
 
 def test_more_addresses_than_a_datagram_holds_are_all_found(server):

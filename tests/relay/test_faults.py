@@ -152,8 +152,7 @@ def test_who_answers_garbage_or_nothing_is_said_and_stops_nobody(words: bytes, s
         relayed.update([made[0].address, address])
         relayed.ready(1)
         held = fill(made, 10)
-        wait_for(lambda: relayed.relay.pool.peers[address].sentence, "what is wrong")
-        assert sentence in relayed.relay.pool.peers[address].sentence
+        wait_for(lambda: sentence in relayed.relay.pool.peers[address].sentence, sentence)
         follower = Follower(relayed.relay.address)
         follower.wait()
         assert times(follower.batches) == held

@@ -85,7 +85,7 @@ def test_a_node_that_hangs_is_waited_for_once_and_said() -> None:
         with suppress(RubinError):
             ask(hung.address, Client.agent_status)
 
-    with cluster(client_node(), server_node(), hung, timeout_s=1) as relayed:
+    with cluster(client_node(), server_node(), hung, timeout_s=2) as relayed:
         hung.works.clear()
         asking = threading.Thread(target=make_it_hang)
         asking.start()
@@ -99,8 +99,8 @@ def test_a_node_that_hangs_is_waited_for_once_and_said() -> None:
         finally:
             hung.works.set()
             asking.join()
-    assert took_s < 7, "three questions, each of which waits for a second"
-    why = f"{hung.address} did not answer within 1 s"
+    assert took_s < 11, "three questions, each of which waits for two seconds"
+    why = f"{hung.address} did not answer within 2 s"
     assert found["missing"] == one["missing"] == [{"name": "c", "why": why}]
     assert counts(found)["/pay"] == 10
     assert f"c did not answer ({why}): what it saw is not known." in told["sections"][-1]["lines"]

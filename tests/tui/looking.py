@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from textual.pilot import Pilot
+from textual.worker import WorkerCancelled
 
 from rubin.api.target import ClientSettings
 from rubin.cli.tui import outputs
@@ -105,8 +106,9 @@ async def press(app: TUI, pilot: Pilot[None], *keys: str) -> None:
 async def settled(app: TUI, pilot: Pilot[None]) -> None:
     """When nothing that was asked is still on its way."""
     await pilot.pause()
-    if working := list(app.workers):
-        await app.workers.wait_for_complete(working)
+    while working := [one for one in app.workers if not one.is_finished]:
+        with suppress(WorkerCancelled):  # another question has taken its place, and is waited for
+            await app.workers.wait_for_complete(working)
     await pilot.pause()
 
 

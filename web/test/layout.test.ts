@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { island, type LayoutNode, NODE_H, NODE_W, type Positions } from "../src/map/cards";
 import { layout } from "../src/map/layout";
 import { ranks } from "../src/map/ranks";
+import { cpuMs } from "./cpu";
 
 function random(seed: number): () => number {
   return () => {
@@ -100,9 +101,9 @@ describe("the layout", () => {
   test("of 500 nodes and 2,000 edges is soon done", () => {
     const input = mesh(500, 2000);
     layout({ ...input, known: new Map() });
-    const began = performance.now();
+    const began = cpuMs();
     layout({ ...input, known: new Map() });
-    expect(performance.now() - began).toBeLessThan(400);
+    expect(cpuMs() - began).toBeLessThan(400);
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Column, Table } from "../src/proto/frame";
 import { cell, filterValue } from "../src/table/cells";
 import { FlowRing, kept, TextSearch } from "../src/table/ring";
+import { cpuMs } from "./cpu";
 
 const texts = new Map([
   [1, "shop/cart"],
@@ -32,11 +33,6 @@ function rows(n: number, from = 0): Table {
       pair: of((i) => 1 + (i % 100), Uint32Array),
     },
   };
-}
-/** Time of the processor, ms: what else the machine does is not counted. */
-function cpuMs(): number {
-  const { user } = (globalThis as unknown as { process: { cpuUsage: () => { user: number } } }).process.cpuUsage();
-  return user / 1000;
 }
 
 const ALL = { text: "", verdicts: null, pairs: false };

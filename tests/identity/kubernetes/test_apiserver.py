@@ -113,11 +113,11 @@ def test_a_watch_is_as_recorded(api):
             api.world.delete("pods", "g", "demo")
         else:
             api.world.put("pods", {key: event["object"][key] for key in ("metadata", "spec", "status")})
-    api.bookmark_s = 0.6
+    api.bookmark_s = 0.05
     code, headers, _ = recorded("watch-pods-live")
     got = ask(api, f"{PODS}?watch=true&resourceVersion=529&allowWatchBookmarks=true&timeoutSeconds=1")
     assert got[:2] == (code, headers)
-    assert lines(got[2]) == events[: len(changes) + 1]
+    assert lines(got[2])[: len(changes) + 1] == events[: len(changes) + 1]
     assert list(lines(got[2])[0]["object"]) == list(events[0]["object"])
 
 

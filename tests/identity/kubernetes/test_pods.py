@@ -1,5 +1,6 @@
 import json
-from datetime import UTC, datetime
+import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def test_a_time_that_makes_no_sense_is_not_known(text):
 
 
 def test_a_time_to_come_is_now():
-    assert ns("2024-01-01T00:00:00Z") < since_ns("9999-12-31T23:59:59Z") <= datetime.now(UTC).timestamp() * NS
+    assert ns("2024-01-01T00:00:00Z") < since_ns("9999-12-31T23:59:59Z") <= time.time_ns()
 
 
 @given(st.text() | st.datetimes().map(lambda one: one.isoformat()))

@@ -3,7 +3,7 @@
 import http.client
 import socket
 import ssl
-import time
+import threading
 from dataclasses import replace
 
 import pytest
@@ -151,9 +151,8 @@ def test_closing_does_not_wait_for_a_server_that_hangs(api, tmp_path):
     api.trouble(hanging)
     with provider_of(api, tmp_path) as beside:
         beside.wait(lambda: len(api.asked) >= 4, "questions")
-        begun = time.monotonic()
         beside.provider.close()
-        assert time.monotonic() - begun < 1
+        assert not [one for one in threading.enumerate() if one.name.startswith("rubin-kubernetes-")]
 
 
 def test_the_wait_doubles_up_to_a_minute_and_is_never_exact():
