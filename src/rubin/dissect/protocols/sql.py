@@ -130,7 +130,7 @@ def _read(text: str, dialect: Dialect) -> tuple[str, str]:
     while token := find(text, at):
         before = text[at : token.start()]
         at, stands, certain = _passed(text, token, dialect)
-        prefix = _PREFIX.search(before, max(0, len(before) - 32)) if stands == "?" else None
+        prefix = _PREFIX.search(before, max(0, len(before) - 32)) if token[0] in "'\"" and stands == "?" else None
         without += [before[: prefix.start()] if prefix else before, stands]
         whole += [before, text[token.start() : at] if stands == "?" else stands]
         if not certain:
@@ -161,8 +161,9 @@ def _tables(text: str) -> tuple[str, ...]:
     return tuple(names)[:_TABLES]
 
 
+@lru_cache(_REMEMBERED)
 def _statement(text: str, whole: str) -> Statement:
-    """Of a text without literals; `whole` is what is shown instead, where it may be."""
+    """Of a text without literals, which many share; `whole` is what is shown instead, where it may be."""
     text = " ".join(text.split())
     operation = _operation(text)
     if operation == "OTHER":
@@ -170,8 +171,10 @@ def _statement(text: str, whole: str) -> Statement:
     if whole:
         return Statement(operation, _tables(text), " ".join(whole.split())[:TEXT_CHARACTERS])
     text = _IN.sub(r"\1?\2", text)
-    text = _ROWS.sub(r"\1", text)
-    if "PASSWORD" in text.upper() or "IDENTIFIED" in text.upper():
+    words = text.upper()
+    if "VALUE" in words:
+        text = _ROWS.sub(r"\1", text)
+    if "PASSWORD" in words or "IDENTIFIED" in words:
         text = _PASSWORD.sub(r"\1\2\3 ?", text)
     return Statement(operation, _tables(text), text[:TEXT_CHARACTERS])
 
