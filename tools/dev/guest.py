@@ -28,14 +28,14 @@ FILES = (
     "-device virtio-9p-pci,fsdev=files,mount_tag=files "
     "-drive file={image},format=raw,if=virtio,readonly=on"
 )
+# Its two processors take turns in one thread. Each in its own, one executes what the other has just replaced in the
+# kernel's code, where a tracepoint is attached or let go: the kernel dies of an int3 that nobody owns, within seconds.
+TURNS = "-accel tcg,thread=single"
 # What costs an emulated processor much and changes nothing of what is tested: a fifth level of page tables, a switch of
 # the translation at every access to user memory, calls that hide their target from speculation; copying byte by byte,
 # which only real processors do quickly (erms); filling with zeros what will be written anyway; and devices that nobody
 # uses, for each of which drivers are loaded and, of the serial ports, 64 queues looked at whenever anything happens.
 # svm stays: without it the processor tells no name, by which the tests know that it is emulated.
-# Its two processors take turns in one thread. Each in its own, one executes what the other has just replaced in the
-# kernel's code, where a tracepoint is attached or let go: the kernel dies of an int3 that nobody owns, within seconds.
-TURNS = "-accel tcg,thread=single"
 PROCESSOR = "-cpu max,la57=off,smap=off,smep=off,umip=off,pku=off,erms=off"
 DEVICES = "-machine sata=off,smbus=off,i8042=off,vmport=off -global virtio-serial-pci.ioeventfd=off"
 # Where others run beside it, the kernel finds that its processors' clock and its timer do not keep time: then it panics
@@ -120,16 +120,10 @@ def _inside(command: list[str]) -> str:
 
 
 def _options(image: Path, files: Path) -> list[str]:
+    machine = f"{FILES.format(image=files)} {TURNS} {PROCESSOR} {DEVICES}"
     return [
         *("--disable-kvm", "--verbose", "--user", "root", "--cpus", "2", "--memory", MEMORY),
-        *(
-            "--rwdir",
-            str(BUILD),
-            "--run",
-            str(image),
-            f"--qemu-opts={FILES.format(image=files)} {TURNS} {PROCESSOR} {DEVICES}",
-        ),
-        *("--append", KERNEL),
+        *("--rwdir", str(BUILD), "--run", str(image), f"--qemu-opts={machine}", "--append", KERNEL),
     ]
 
 
