@@ -11,7 +11,10 @@ _PAUSE_S = 0.25
 
 
 def wait_for(condition: Callable[[], Got], what: str, seconds: float = 30.0) -> Got:
-    """The first true answer of `condition`; AssertionError that says `what` did not come about."""
+    """The first true answer of `condition`; AssertionError that says `what` did not come about.
+
+    A look and the pause behind it count for `_PAUSE_S` at the most.
+    """
     left_s, before_s = seconds, time.monotonic()
     while not (got := condition()):
         now_s = time.monotonic()

@@ -194,15 +194,19 @@ def test_a_flow_is_visible_at_once(tmp_path: Path):
         stream = foreign.GetFlows(follow=True)
         threading.Thread(target=_append_until_read, args=(ring, tables, stream)).start()
         next(stream)  # the server follows by now
-        delays = []
-        for _ in range(10):
-            start = time.monotonic()
-            ring.append(_numbered(1_000, 1, tables))
-            while next(stream).flow.socket_cookie != 1_000:
-                pass
-            delays.append(time.monotonic() - start)
+
+        def middle_s() -> float:
+            delays = []
+            for _ in range(10):
+                start = time.monotonic()
+                ring.append(_numbered(1_000, 1, tables))
+                while next(stream).flow.socket_cookie != 1_000:
+                    pass
+                delays.append(time.monotonic() - start)
+            return float(np.median(delays))
+
+        assert any(middle_s() < 0.1 for _ in range(3))  # what else the machine does may make all of some turns late
         stream.cancel()
-    assert sorted(delays)[2] < 0.1  # a busy machine makes some late; who asks now and then is late each time
 
 
 def _append_until_read(ring: Ring, tables: Tables, stream: Any) -> None:

@@ -177,7 +177,7 @@ def test_an_end_reaches_those_who_follow(tmp_path: Path):
         assert next(notified).name == "node-1"
         start = time.monotonic()
         thread.close()
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 2
         for stream in (follower, notified):
             with pytest.raises(grpc.RpcError):
                 next(stream)
@@ -195,7 +195,7 @@ def test_an_end_does_not_wait_for_those_who_do_not_read(tmp_path: Path):
     eventually(lambda: drain.waiting() > 60_000)
     start = time.monotonic()
     thread.close()
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 2
     drain.close()
 
 
@@ -220,7 +220,7 @@ def test_followers_are_told_that_the_server_stops(tmp_path: Path, method: str):
             answers.initial_metadata()
         began = time.monotonic()
         thread.close()
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 1
         with pytest.raises(grpc.RpcError) as told:
             next(answers)
     assert told.value.code() is grpc.StatusCode.UNAVAILABLE

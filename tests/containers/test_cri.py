@@ -83,7 +83,8 @@ def test_names_outlive_a_runtime_that_dies_and_are_true_when_it_is_back(containe
     with told(_cri(containerd)) as known:
         known.wait(lambda facts: first in facts, "the sandbox")
         containerd.end(signal.SIGKILL)
-        known.status(f"{containerd.socket} ", 5.0)  # that it closed the connection, and then that nobody listens
+        status = known.status(f"{containerd.socket} ", 5.0)
+        assert "closed the connection" in status or "nobody listens" in status  # a second later
         assert first in known()
         containerd.start()
         cluster.close()

@@ -99,7 +99,7 @@ def test_a_node_that_hangs_is_waited_for_once_and_said() -> None:
         finally:
             hung.works.set()
             asking.join()
-    assert took_s < 11, "three questions, each of which waits for two seconds"
+    assert took_s < 10, "three questions, each of which waits for two seconds"
     why = f"{hung.address} did not answer within 2 s"
     assert found["missing"] == one["missing"] == [{"name": "c", "why": why}]
     assert counts(found)["/pay"] == 10

@@ -51,7 +51,7 @@ def test_a_runtime_that_tells_no_events_is_asked_every_second(tmp_path: Path, ev
     with servers.grpc(path, node), told(_cri(path)) as known:
         known.status("cri-o 1.31.0, asked every second")
         gone = node.containers.pop()
-        known.wait(lambda facts: facts and gone.id not in facts, "the end of one", 8.0)
+        known.wait(lambda facts: facts and gone.id not in facts, "the end of one", 3.0)
 
 
 def test_a_pod_that_goes_while_it_is_asked_for_is_left_out(tmp_path: Path):

@@ -65,7 +65,7 @@ def test_a_server_that_hangs_does_not_keep_it_from_ending(tmp_path: Path, provid
         assert accepted.wait(5.0)
         begin = time.monotonic()
         hanging.close()
-        assert time.monotonic() - begin < 5.0
+        assert time.monotonic() - begin < 1.0
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

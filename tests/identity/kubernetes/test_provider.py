@@ -234,7 +234,9 @@ def test_threads_are_named_and_end_with_the_provider(api, tmp_path):
             f"rubin-kubernetes-{name}"
             for name in ("pods", "other-pods", "services", "nodes", "namespaces", "endpointslices")
         }
+        begun = time.monotonic()
         beside.provider.close()
+        assert time.monotonic() - begun < 1
         assert not running()
 
 

@@ -4,6 +4,7 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -151,7 +152,9 @@ def test_closing_does_not_wait_for_a_server_that_hangs(api, tmp_path):
     api.trouble(hanging)
     with provider_of(api, tmp_path) as beside:
         beside.wait(lambda: len(api.asked) >= 4, "questions")
+        begun = time.monotonic()
         beside.provider.close()
+        assert time.monotonic() - begun < 1
         assert not [one for one in threading.enumerate() if one.name.startswith("rubin-kubernetes-")]
 
 
