@@ -192,6 +192,25 @@ def test_taken_at_once_or_piece_by_piece_it_is_the_same() -> None:
     assert other.columns["flows"].sum() == pytest.approx(one.columns["flows"].sum(), rel=0.05)
 
 
+@pytest.mark.parametrize("scope", ["pod", "process"])
+def test_what_is_held_gives_the_same_picture_wherever_it_is_cut(scope: str) -> None:
+    batch = generate(2_000, endpoints=40, pairs=300)
+    whole = picture_in(scope, batch)
+    for cut in range(1, len(batch), 97):
+        pieces = picture_in(scope, batch.take(slice(0, cut)), batch.take(slice(cut, None)))
+        one, other = shown(whole, NOW), shown(pieces, NOW)
+        assert edges(one) == edges(other)
+        for name, column in one.columns.items():
+            assert other.columns[name].tolist() == pytest.approx(column.tolist(), nan_ok=True), (cut, name)
+
+
+def picture_in(scope: str, *held: FlowBatch) -> Picture:
+    """Of what is held in these batches."""
+    made = Picture(scope, None)
+    made.take_all(lambda: held)
+    return made
+
+
 def test_ids_stay_whatever_else_comes() -> None:
     alone = look(flows(BOTH_ENDS))
     more = look(generate(2_000), flows(BOTH_ENDS).with_columns(time_ns=np.full(4, TIME_NS + SECOND)))

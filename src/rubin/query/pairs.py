@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,16 @@ class Edge:
     protocol: int = 0
 
 
+class _Sights(NamedTuple):
+    """Rows by who asked and who was asked, whichever way they go."""
+
+    asker: Ends
+    asked: Ends
+    tags: tuple[Array, Array]
+    link: Array  # what is the same at both ends, but the port of who asks
+    at_client: Mask
+
+
 class Pairs:
     """Places and edges by number, as flows name them; they only grow until `keep`."""
 
@@ -44,12 +55,29 @@ class Pairs:
         self.edges: list[Edge] = []
         self._numbers: dict[Place, int] = {}
         self._between: dict[tuple[int, int], int] = {}
+        self._answered = Codes()  # links that are seen at the asked end
         self._forget(None)
+
+    def meet(self, batch: FlowBatch) -> None:
+        """Learn of these rows what `seen` should know of others, whether they are before or behind them."""
+        self._sights(batch)
 
     def seen(self, batch: FlowBatch) -> tuple[I64, Mask]:
         """(n,) the number of each row's edge; and whether the row counts: of a flow seen at both ends the one at the
         asked end does. Drops always count.
         """
+        of = self._sights(batch)
+        keys = mix(of.link, of.asker["endpoint"], of.asked["endpoint"], *of.tags)
+        pair = self._pairs.find(keys)
+        if len(pair) and pair.min() < 0:
+            pair = self._learn(batch, keys, of)
+        twice = of.at_client & (batch["verdict"] != Verdict.DROPPED)
+        rows = np.flatnonzero(twice)
+        twice[rows] = self._answered.find(of.link[rows]) >= 0
+        return self._edge[pair], ~twice
+
+    def _sights(self, batch: FlowBatch) -> _Sights:
+        """Of whom the rows are, and what they tell of it noted."""
         if batch.tables is not self._tables or len(self._pairs) > _MOST_PAIRS:
             self._forget(batch.tables)
         reply = goes_back(batch)
@@ -60,14 +88,12 @@ class Pairs:
         tags = self._sides.tags(batch, asker, asked, at_client, at_server)
         ends = (*(asker[name] for name in ("high", "low")), *(asked[name] for name in ("high", "low", "port")))
         link = mix(*ends, batch["protocol"])
-        keys = mix(link, asker["endpoint"], asked["endpoint"], *tags)
-        pair = self._pairs.find(keys)
-        if len(pair) and pair.min() < 0:
-            pair = self._learn(batch, keys, link, (asker, asked), tags)
-        links = self._link[pair]
-        self._at_server[links[at_server]] = True
-        twice = at_client & self._at_server[links] & (batch["verdict"] != Verdict.DROPPED)
-        return self._edge[pair], ~twice
+        if len(self._answered) > _MOST_PAIRS:
+            self._answered = Codes()
+        answered = link[at_server]
+        new = np.unique(answered[self._answered.find(answered) < 0])
+        self._answered.add_all(new, np.zeros(len(new), np.int64))
+        return _Sights(asker, asked, tags, link, at_client)
 
     def keep(self, kept: I64) -> None:
         """Only these edges, renumbered in their order, and the places that they are between."""
@@ -87,15 +113,10 @@ class Pairs:
         self._tables = tables
         self._pairs = Codes()
         self._edge: I64 = np.zeros(64, np.int64)
-        self._link: I64 = np.zeros(64, np.int64)
-        self._links: dict[int, int] = {}
-        self._at_server: Mask = np.zeros(64, np.bool_)
         self._sides = Sides(self.scope)
         self._found: dict[tuple[int, ...], tuple[int, int]] = {}
 
-    def _learn(
-        self, batch: FlowBatch, keys: Array, link: Array, ends: tuple[Ends, Ends], tags: tuple[Array, Array]
-    ) -> I64:
+    def _learn(self, batch: FlowBatch, keys: Array, of: _Sights) -> I64:
         """(n,) the pairs, new ones among them."""
         distinct, first = np.unique(keys, return_index=True)
         new = np.flatnonzero(self._pairs.find(distinct) < 0)
@@ -103,19 +124,19 @@ class Pairs:
         count = len(self._pairs)
         self._grow(count + len(new))
         for at, row in enumerate(first[new].tolist(), count):
-            self._edge[at] = self._describe(batch, row, ends, tags)
-            self._link[at] = self._links.setdefault(int(link[row]), len(self._links))
+            self._edge[at] = self._describe(batch, row, of)
         self._pairs.add_all(distinct[new], np.arange(count, count + len(new)))
         return self._pairs.find(keys)
 
-    def _describe(self, batch: FlowBatch, row: int, ends: tuple[Ends, Ends], tags: tuple[Array, Array]) -> int:
+    def _describe(self, batch: FlowBatch, row: int, of: _Sights) -> int:
         """The edge of a row whose pair is new."""
-        source, destination = (self._place(batch, row, end, int(tag[row])) for end, tag in zip(ends, tags, strict=True))
+        ends = zip((of.asker, of.asked), of.tags, strict=True)
+        source, destination = (self._place(batch, row, end, int(tag[row])) for end, tag in ends)
         number = self._between.get((source, destination))
         if number is None:
             number = self._between[source, destination] = len(self.edges)
             self.edges.append(Edge(source, destination, int(batch["time_ns"][row])))
-        self.edges[number].ports[_port(int(ends[1]["port"][row]), int(batch["protocol"][row]))] += 1
+        self.edges[number].ports[_port(int(of.asked["port"][row]), int(batch["protocol"][row]))] += 1
         return number
 
     def _place(self, batch: FlowBatch, row: int, columns: Ends, tag: int) -> int:
@@ -141,8 +162,7 @@ class Pairs:
     def _grow(self, pairs: int) -> None:
         more = max(0, (1 << max(6, pairs - 1).bit_length()) - len(self._edge))
         if more:
-            self._edge, self._link = np.pad(self._edge, (0, more)), np.pad(self._link, (0, more))
-            self._at_server = np.pad(self._at_server, (0, more))
+            self._edge = np.pad(self._edge, (0, more))
 
 
 def goes_back(batch: FlowBatch) -> Mask:

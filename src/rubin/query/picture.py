@@ -5,6 +5,8 @@ once; what only one end can know (drops, retransmits, round trips) counts from e
 """
 
 from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -72,8 +74,17 @@ class Picture:
         self._sums: F64 = np.zeros((64, len(SUMS)))
         self._latencies: F64 = np.zeros((64, BINS))
 
+    def take_all(self, scan: Callable[[], Iterable[FlowBatch]]) -> None:
+        """What is held already, read twice: so it does not matter where it is cut into batches."""
+        for batch in scan():
+            self.pairs.meet(batch)
+        for batch in scan():
+            self.take(batch)
+
     def take(self, batch: FlowBatch) -> None:
-        """More flows, as they are read: an exchange as two."""
+        """More flows, as they are read: an exchange as two. Of two sights of a flow in two batches, that of who asked
+        coming first, both count.
+        """
         extra = added(batch)
         batch = batch.take(~extra) if extra.any() else batch
         if not len(batch):
@@ -228,8 +239,8 @@ def picture_of(
 ) -> Picture:
     """The picture of all that the ring holds of a time; both ends belong to it. Raises UsageError."""
     made = Picture(scope, None)
-    for view in ring.scan(since_ns=since_ns, until_ns=until_ns):
-        made.take(chosen(view, filters, since_ns, until_ns))
+    scan = partial(ring.scan, since_ns=since_ns, until_ns=until_ns)
+    made.take_all(lambda: (chosen(view, filters, since_ns, until_ns) for view in scan()))
     return made
 
 

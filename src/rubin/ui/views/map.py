@@ -38,8 +38,7 @@ class Map:
         if album is not None:
             self._picture = album
         else:
-            for batch in self._lens.held():
-                self._picture.take(batch)
+            self._picture.take_all(self._lens.held)
         if not self._lens.asked.time.is_live:
             self._past = self._shown()
 
@@ -59,8 +58,7 @@ class Map:
         """The clock was set back: a picture that has seen the future shows nothing until it comes."""
         window_ns = self._lens.asked.time.window_ns
         self._picture = Picture(self._lens.asked.scope, window_ns)
-        for batch in self._lens.scan(now_ns - window_ns, now_ns + _SET_BACK_NS):
-            self._picture.take(batch)
+        self._picture.take_all(lambda: self._lens.scan(now_ns - window_ns, now_ns + _SET_BACK_NS))
 
     def snapshot(self) -> Body:
         """The same: each frame has all there is."""
