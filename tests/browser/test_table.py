@@ -95,17 +95,22 @@ def scroll_to(full: Full, share: float) -> None:
     wait_for(lambda: not full.state()["following"], "the table to stand still")
 
 
+def chosen(full: Full) -> dict[str, Any]:
+    """The flow that the panel shows, as the server tells it."""
+    found = wait_for(lambda: re.search(r"v\.sel=flow(?::|%3A)([0-9a-f-]{36})", full.page.url), "its panel")
+    assert found is not None
+    told: dict[str, Any] = tabs.got(full.browser, "flow", uuid=found[1])["json"]["flow"]
+    return told
+
+
 @pytest.mark.parametrize("share", [0.0, 0.37, 0.93])
 def test_a_jump_paints_the_row_that_the_server_has_there(full: Full, share: float):
     scroll_to(full, share)
     wait_for(lambda: abs(full.first()["index"] / HELD - share) < 0.001, "the row of that place to be painted")
     row = full.first()
     full.page.locator(f"[aria-rowindex='{row['index'] + 2}']").click()
-    found = wait_for(lambda: re.search(r"v\.sel=flow(?::|%3A)([0-9a-f-]{36})", full.page.url), "its panel")
-    assert found is not None
-    uuid = found[1]
-    assert uuid.replace("-", "") == full.uuids[row["index"]]
-    told = tabs.got(full.browser, "flow", uuid=uuid)["json"]["flow"]
+    told = chosen(full)
+    assert told["uuid"].replace("-", "") == full.uuids[row["index"]]
     ports = next(iter(told["l4"].values()))
     _, verdict, *sides = row["cells"]
     assert verdict.endswith(told["verdict"])
@@ -157,6 +162,23 @@ def test_a_row_that_is_chosen_stops_nothing(full: Full):
     wait_for(lambda: full.first()["cells"] != before, "the table to go on")
     assert full.state()["following"]
     expect(page.locator("header")).to_contain_text("LIVE")
+    page.keyboard.press("Escape")
+
+
+def test_what_was_pressed_is_chosen_though_the_newest_have_moved_it_on(full: Full):
+    page = full.page
+    page.keyboard.press("G")
+    wait_for(lambda: full.state()["following"], "the newest to be followed")
+    first = full.first()
+    box = page.locator(f"[aria-rowindex='{first['index'] + 2}'] [role=gridcell]").first.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    full.happens(200)
+    wait_for(lambda: full.first()["cells"] != first["cells"], "the table to go on")
+    page.mouse.up()
+    ports = next(iter(chosen(full)["l4"].values()))
+    assert [ports["source_port"], ports["destination_port"]] == [int(first["cells"][at]) for at in (3, 5)]
     page.keyboard.press("Escape")
 
 

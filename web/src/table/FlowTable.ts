@@ -8,6 +8,7 @@ import { type FlowRing, GAP, kept, type Restriction, TextSearch } from "./ring";
 import { shown } from "./shown";
 
 const SPARE = 6;
+const STILL_PX = 4;
 
 export interface TableEvents {
   select: (uuid: string, open: boolean) => void;
@@ -27,6 +28,13 @@ interface Row {
   root: HTMLElement;
   cells: HTMLElement[];
   row: number;
+}
+/** A cell that is pointed at. */
+interface Spot {
+  row: number;
+  column: ColumnWord | undefined;
+  x: number;
+  y: number;
 }
 
 export class FlowTable {
@@ -49,6 +57,7 @@ export class FlowTable {
   private readonly spacer = document.createElement("div");
   private readonly head = document.createElement("div");
   private readonly watch: ResizeObserver;
+  private pressed: Spot | null = null;
   /** Where we have scrolled to ourselves. */
   private set = 0;
 
@@ -66,6 +75,9 @@ export class FlowTable {
     this.spacer.setAttribute("role", "rowgroup");
     root.append(this.head, this.spacer);
     root.addEventListener("scroll", () => this.scrolled());
+    root.addEventListener("pointerdown", (event) => {
+      this.pressed = this.spot(event);
+    });
     root.addEventListener("click", (event) => this.clicked(event));
     root.addEventListener("dblclick", () => this.open());
     root.addEventListener("pointerover", ({ target }) => {
@@ -290,18 +302,27 @@ export class FlowTable {
     return column === "summary" ? this.ring.text("summary", place) : "";
   }
 
-  private clicked(event: MouseEvent): void {
+  private spot(event: MouseEvent): Spot | null {
     const target = (event.target as HTMLElement).closest<HTMLElement>("[role=gridcell]");
     const slot = this.pool.find((each) => each.root === target?.parentElement);
-    if (!target || !slot || slot.row < 0) return;
-    this.active = slot.row;
-    const column = this.columns[slot.cells.indexOf(target)];
-    const place = this.ring.place(slot.row);
-    const filter = column ? filterOf(column, this.ring, place) : "";
-    const value = filter ? filterValue(column.name, this.ring, place, this.utc) : "";
+    if (!target || !slot || slot.row < 0) return null;
+    return { row: slot.row, column: this.columns[slot.cells.indexOf(target)], x: event.clientX, y: event.clientY };
+  }
+
+  /** What was pressed, which may have moved on since under a pointer that stood still: the newest are followed. */
+  private clicked(event: MouseEvent): void {
+    const { pressed } = this;
+    this.pressed = null;
+    const still = pressed && Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) < STILL_PX;
+    const spot = still ? pressed : this.spot(event);
+    if (!spot || spot.row < this.ring.oldest) return;
+    this.active = spot.row;
+    const place = this.ring.place(spot.row);
+    const filter = spot.column ? filterOf(spot.column, this.ring, place) : "";
+    const value = spot.column && filter ? filterValue(spot.column.name, this.ring, place, this.utc) : "";
     if (value && event.shiftKey) this.on.filter(filter, value, "exclude");
     else if (value && event.altKey) this.on.filter(filter, value, "only");
-    else this.on.select(this.ring.uuid(this.ring.place(slot.row)), true);
+    else this.on.select(this.ring.uuid(place), true);
     this.ask();
   }
 
