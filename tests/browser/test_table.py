@@ -34,6 +34,9 @@ FIRST = """() => {
     return { at, index: Number(row.getAttribute('aria-rowindex')) - 2, cells };
 }"""
 """The first row that is wholly seen: how far down, which one it says it is, its cells."""
+NOTE_PRESSED = """() => addEventListener('pointerdown', ({ target }) => {
+    window.pressed = [...target.closest('.flow-row').querySelectorAll('[role=gridcell]')].map((one) => one.textContent);
+}, { capture: true, once: true })"""
 
 
 @dataclass
@@ -97,7 +100,8 @@ def scroll_to(full: Full, share: float) -> None:
 
 def chosen(full: Full) -> dict[str, Any]:
     """The flow that the panel shows, as the server tells it."""
-    found = wait_for(lambda: re.search(r"v\.sel=flow(?::|%3A)([0-9a-f-]{36})", full.page.url), "its panel")
+    one = re.compile(r"v\.sel=flow(?::|%3A)([0-9a-f-]{36})")
+    found = wait_for(lambda: one.search(full.page.evaluate("location.href")), "its panel")
     assert found is not None
     told: dict[str, Any] = tabs.got(full.browser, "flow", uuid=found[1])["json"]["flow"]
     return told
@@ -169,16 +173,18 @@ def test_what_was_pressed_is_chosen_though_the_newest_have_moved_it_on(full: Ful
     page = full.page
     page.keyboard.press("G")
     wait_for(lambda: full.state()["following"], "the newest to be followed")
-    first = full.first()
-    box = page.locator(f"[aria-rowindex='{first['index'] + 2}'] [role=gridcell]").first.bounding_box()
+    box = page.locator(TABLE).bounding_box()
     assert box
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.evaluate(NOTE_PRESSED)
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
     page.mouse.down()
+    pressed = page.evaluate("window.pressed")
+    before = full.first()["cells"]
     full.happens(200)
-    wait_for(lambda: full.first()["cells"] != first["cells"], "the table to go on")
+    wait_for(lambda: full.first()["cells"] != before, "the table to go on")
     page.mouse.up()
     ports = next(iter(chosen(full)["l4"].values()))
-    assert [ports["source_port"], ports["destination_port"]] == [int(first["cells"][at]) for at in (3, 5)]
+    assert [ports["source_port"], ports["destination_port"]] == [int(pressed[at]) for at in (3, 5)]
     page.keyboard.press("Escape")
 
 
@@ -188,6 +194,7 @@ def test_another_question_begins_with_nothing_of_the_one_before(full: Full):
     page.locator(f"{TABLE} [role=gridcell]", has_text="DROPPED").first.click(modifiers=["Alt"])
     expect(page).to_have_url(re.compile("verdict=DROPPED"))
     wait_for(lambda: 0 < full.state()["held"] < HELD, "the answer")
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")  # it is painted
     verdicts = page.locator(f"{TABLE} .flow-row:not([hidden]) [role=gridcell]:nth-child(2)").all_inner_texts()
     assert {text.split()[-1] for text in verdicts} == {"DROPPED"}
     assert full.state()["following"]
