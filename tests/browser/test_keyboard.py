@@ -98,7 +98,7 @@ def test_an_explanation_is_one_click_away_and_that_of_the_command_line(page: Pag
     page.goto(f"{still.url}/flows?verdict=DROPPED")
     row = page.locator(".flow-row.bad").last
     row.click()
-    wait_for(lambda: "flow" in page.evaluate("location.href").partition("sel=")[2], "the selection")
+    expect(page).to_have_url(re.compile("sel=.*flow"))
     uuid = re.sub(r".*flow(:|%3A)([0-9a-f-]{36}).*", r"\2", page.url)
     assert told(page) == explained(still, uuid)
     go(page, "drops")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -98,23 +99,15 @@ def scroll_to(full: Full, share: float) -> None:
     wait_for(lambda: not full.state()["following"], "the table to stand still")
 
 
-def chosen(full: Full) -> dict[str, Any]:
-    """The flow that the panel shows, as the server tells it."""
-    one = re.compile(r"v\.sel=flow(?::|%3A)([0-9a-f-]{36})")
-    found = wait_for(lambda: one.search(full.page.evaluate("location.href")), "its panel")
-    assert found is not None
-    told: dict[str, Any] = tabs.got(full.browser, "flow", uuid=found[1])["json"]["flow"]
-    return told
-
-
 @pytest.mark.parametrize("share", [0.0, 0.37, 0.93])
 def test_a_jump_paints_the_row_that_the_server_has_there(full: Full, share: float):
     scroll_to(full, share)
     wait_for(lambda: abs(full.first()["index"] / HELD - share) < 0.001, "the row of that place to be painted")
     row = full.first()
     full.page.locator(f"[aria-rowindex='{row['index'] + 2}']").click()
-    told = chosen(full)
-    assert told["uuid"].replace("-", "") == full.uuids[row["index"]]
+    uuid = str(UUID(full.uuids[row["index"]]))
+    expect(full.page).to_have_url(re.compile(f"v\\.sel=flow(:|%3A){uuid}"))
+    told = tabs.got(full.browser, "flow", uuid=uuid)["json"]["flow"]
     ports = next(iter(told["l4"].values()))
     _, verdict, *sides = row["cells"]
     assert verdict.endswith(told["verdict"])
@@ -173,6 +166,7 @@ def test_what_was_pressed_is_chosen_though_the_newest_have_moved_it_on(full: Ful
     page = full.page
     page.keyboard.press("G")
     wait_for(lambda: full.state()["following"], "the newest to be followed")
+    expect(page).not_to_have_url(re.compile(r"v\.sel="))
     box = page.locator(TABLE).bounding_box()
     assert box
     page.evaluate(NOTE_PRESSED)
@@ -183,7 +177,10 @@ def test_what_was_pressed_is_chosen_though_the_newest_have_moved_it_on(full: Ful
     full.happens(200)
     wait_for(lambda: full.first()["cells"] != before, "the table to go on")
     page.mouse.up()
-    ports = next(iter(chosen(full)["l4"].values()))
+    expect(page).to_have_url(re.compile(r"v\.sel=flow"))
+    uuid = page.evaluate("location.href.match(/v.sel=flow(?::|%3A)([0-9a-f-]{36})/)[1]")
+    told = tabs.got(full.browser, "flow", uuid=uuid)["json"]["flow"]
+    ports = next(iter(told["l4"].values()))
     assert [ports["source_port"], ports["destination_port"]] == [int(pressed[at]) for at in (3, 5)]
     page.keyboard.press("Escape")
 

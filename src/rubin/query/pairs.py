@@ -59,7 +59,9 @@ class Pairs:
         self._forget(None)
 
     def meet(self, batch: FlowBatch) -> None:
-        """Learn of these rows what `seen` should know of others, whether they are before or behind them."""
+        """Learn of these rows what `seen` should know of others, whether they are before or behind them. More links
+        than `_MOST_PAIRS` are not held.
+        """
         self._sights(batch)
 
     def seen(self, batch: FlowBatch) -> tuple[I64, Mask]:

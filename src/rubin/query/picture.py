@@ -77,7 +77,7 @@ class Picture:
     def take_all(self, scan: Callable[[], Iterable[FlowBatch]]) -> None:
         """What is held already, read twice: so it does not matter where it is cut into batches."""
         for batch in scan():
-            self.pairs.meet(batch)
+            self.pairs.meet(_stored(batch))
         for batch in scan():
             self.take(batch)
 
@@ -85,8 +85,7 @@ class Picture:
         """More flows, as they are read: an exchange as two. Of two sights of a flow in two batches, that of who asked
         coming first, both count.
         """
-        extra = added(batch)
-        batch = batch.take(~extra) if extra.any() else batch
+        batch = _stored(batch)
         if not len(batch):
             return
         if len(self.pairs.edges) > _MOST_EDGES:
@@ -242,6 +241,12 @@ def picture_of(
     scan = partial(ring.scan, since_ns=since_ns, until_ns=until_ns)
     made.take_all(lambda: (chosen(view, filters, since_ns, until_ns) for view in scan()))
     return made
+
+
+def _stored(batch: FlowBatch) -> FlowBatch:
+    """The rows without those that were added for reading."""
+    extra = added(batch)
+    return batch.take(~extra) if extra.any() else batch
 
 
 def chosen(view: FlowBatch, filters: Filters | None, since_ns: int | None, until_ns: int | None) -> FlowBatch:

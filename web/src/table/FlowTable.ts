@@ -136,6 +136,7 @@ export class FlowTable {
   /** The rows are of another question: what was active is gone, and the newest are followed. */
   anew(): void {
     this.active = -1;
+    this.pressed = null;
     this.following = true;
   }
 

@@ -1,5 +1,7 @@
 """Pictures of times that are over, one after the other: what was counted for one is used again for the next."""
 
+from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from weakref import WeakValueDictionary
 
@@ -52,11 +54,14 @@ class Album(Picture):
         """Count what is held of these slots, which are in order, a run of them at a time."""
         cuts = np.flatnonzero(np.diff(missing) > 1) + 1
         for run in np.split(np.array(missing, np.int64), cuts) if missing else []:
-            since_ns, until_ns = int(run[0]) * SLOT_NS, (int(run[-1]) + 1) * SLOT_NS - 1
-            for view in self._lens.ring.scan(None, self._end_row, since_ns=since_ns, until_ns=until_ns):
-                self.take(chosen(view, self._lens.filters, since_ns, until_ns))
+            self.take_all(partial(self._scan, int(run[0]) * SLOT_NS, (int(run[-1]) + 1) * SLOT_NS - 1))
         self._known.update(missing)
         self._inside |= set(missing).intersection(self._slots)
+
+    def _scan(self, since_ns: int, until_ns: int) -> Iterator[FlowBatch]:
+        """What is held of a time; both ends belong to it."""
+        for view in self._lens.ring.scan(None, self._end_row, since_ns=since_ns, until_ns=until_ns):
+            yield chosen(view, self._lens.filters, since_ns, until_ns)
 
     def _renew(self, first: int, last: int) -> None:
         """Forget what is no longer as it was read: flows came late, or are held no more; and what is too much."""
