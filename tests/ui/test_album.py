@@ -89,6 +89,17 @@ def test_wherever_one_steps_the_figures_are_those_of_that_time_alone(query: str)
     assert len(set(map(id, ALBUMS))) == 1
 
 
+@pytest.mark.parametrize("cut", [1, 100, 300, 1_000])
+def test_what_two_ends_saw_in_a_second_counts_once_wherever_it_is_cut(cut: int) -> None:
+    times = np.linspace(START + MS, START + SLOT_NS - MS, 2_000).astype(np.int64)
+    one, other = (generate(2_000, endpoints=40, pairs=300).with_columns(time_ns=times) for _ in range(2))
+    whole, pieces = feed_of(one), feed_of(one.take(slice(0, cut)), other.take(slice(cut, None)))
+    assert [len(view) for view in pieces.ring.scan()] == [cut, 2_000 - cut]
+    albums = [album_of(lens(feed, at(1, 1))) for feed in (whole, pieces)]
+    by_whole, by_pieces = (figures(shown(album, START + SLOT_NS, START)) for album in albums if album is not None)
+    np.testing.assert_equal(by_pieces, by_whole)
+
+
 def test_flows_that_come_late_or_are_held_no_more_count_so() -> None:
     feed = feed_of(spread(0, 100), capacity=30_000)
     seen(feed, at(90))
