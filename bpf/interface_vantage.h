@@ -29,14 +29,20 @@ static __always_inline bool is_suppressed(const int direction)
 	return direction == IN && settings.level >= LEVEL_LOWEST && !settings.receive_points;
 }
 
-/* Seen from a pod, what comes in at the host's side of its veth goes out of the pod. */
-static __always_inline void describe_point(struct flow_record *record, __u32 ifindex, int direction)
+static __always_inline __u8 kind_of(__u32 ifindex)
 {
 	__u32 *kind = bpf_map_lookup_elem(&interfaces, &ifindex);
+
+	return kind ? *kind : INTERFACE_NETWORK;
+}
+
+/* Seen from a pod, what comes in at the host's side of its veth goes out of the pod. */
+static __always_inline void describe_point(struct flow_record *record, __u8 kind, int direction)
+{
 	bool out = direction == OUT;
 
 	record->direction = out ? 2 : 1;
-	switch (kind ? *kind : INTERFACE_NETWORK) {
+	switch (kind) {
 	case INTERFACE_ENDPOINT:
 		record->direction = out ? 1 : 2;
 		record->point = out ? 101 : 5;
@@ -64,6 +70,6 @@ static __always_inline void describe_tunnel(struct flow_record *record, const st
 /* The tunnel is kept as the direction that was seen first had it. */
 static __always_inline void describe(struct flow_record *record, const struct details *details, int direction)
 {
-	describe_point(record, details->ifindex, direction);
+	describe_point(record, details->kind, direction);
 	describe_tunnel(record, &details->tunnel);
 }

@@ -139,9 +139,49 @@ __noinline int parse_frame(struct __sk_buff *skb, struct packet *packet)
 	return PARSED;
 }
 
+struct plain_frame {
+	struct ethernet_header ethernet;
+	struct ipv4_header ip;
+	struct tcp_header tcp;
+} __attribute__((packed));
+
+/* Most packets: IPv4 without options and fragments, in Ethernet without tags; NULL for others, or where the headers
+ * cannot be read directly. */
+static __always_inline const struct plain_frame *plain_frame(struct __sk_buff *skb)
+{
+	const struct plain_frame *frame = (void *)(long)skb->data;
+
+	if ((void *)(frame + 1) > (void *)(long)skb->data_end || skb->vlan_present)
+		return NULL;
+	if (frame->ethernet.type != bpf_htons(ETH_P_IP) || frame->ip.version_length != 0x45 ||
+	    frame->ethernet.destination[0] == 0x45 ||
+	    frame->ip.fragment & bpf_htons(MORE_FRAGMENTS | FRAGMENT_OFFSET))
+		return NULL;
+	return frame;
+}
+
+/* Addresses, ports and flags of TCP and UDP, if they are not a tunnel's. */
+static __always_inline bool parse_plain_frame(struct __sk_buff *skb, struct packet *packet)
+{
+	const struct plain_frame *frame = plain_frame(skb);
+
+	if (!frame || (frame->ip.protocol == IPPROTO_UDP && frame->tcp.destination == bpf_htons(settings.vxlan_port)))
+		return false;
+	packet->ethernet = true;
+	return parse_plain(skb, sizeof(struct ethernet_header), packet);
+}
+
+/* In the middle of a TCP connection: its first packet tells who opened it, those that go out all else. */
+static __always_inline bool goes_on(struct __sk_buff *skb)
+{
+	const struct plain_frame *frame = plain_frame(skb);
+
+	return frame && frame->ip.protocol == IPPROTO_TCP && !(frame->tcp.flags & bpf_htons(SYN));
+}
+
 static __always_inline enum parsed look(struct __sk_buff *skb, int direction, struct sight *sight, struct packet *packet)
 {
-	enum parsed parsed = parse_frame(skb, packet);
+	enum parsed parsed = !sight && parse_plain_frame(skb, packet) ? PARSED : parse_frame(skb, packet);
 	const __u64 *local = direction == OUT ? packet->source : packet->destination;
 	const __u64 *remote = direction == OUT ? packet->destination : packet->source;
 	__u32 ports;
@@ -166,21 +206,13 @@ static __always_inline enum parsed look(struct __sk_buff *skb, int direction, st
 	return PARSED;
 }
 
-/* IPv4 without options and fragments, TCP or UDP, in Ethernet without tags. */
+/* TCP and UDP of plain frames. */
 static __always_inline bool glance(struct __sk_buff *skb, const int direction, struct sight *sight)
 {
-	struct {
-		struct ethernet_header ethernet;
-		struct ipv4_header ip;
-		struct tcp_header tcp;
-	} __attribute__((packed)) *frame = (void *)(long)skb->data;
+	const struct plain_frame *frame = plain_frame(skb);
 	__u32 headers, local, remote, ports, bytes, segments = skb->gso_segs;
 
-	if ((void *)(frame + 1) > (void *)(long)skb->data_end || skb->vlan_present)
-		return false;
-	if (frame->ethernet.type != bpf_htons(ETH_P_IP) || frame->ip.version_length != 0x45 ||
-	    frame->ethernet.destination[0] == 0x45 ||
-	    frame->ip.fragment & bpf_htons(MORE_FRAGMENTS | FRAGMENT_OFFSET))
+	if (!frame)
 		return false;
 	sight->protocol = frame->ip.protocol;
 	bytes = skb->len - sizeof(struct ethernet_header);
@@ -213,6 +245,7 @@ static __always_inline __u32 begin(struct __sk_buff *skb, const struct sight *si
 				   int direction, struct details *details)
 {
 	details->tunnel = packet->tunnel;
+	details->kind = kind_of(skb->ifindex);
 	details->socket_cookie = 0;
 	return direction == OUT && is_sender_agent(skb, packet->protocol) ? OURS : 0;
 }
@@ -224,15 +257,21 @@ static __always_inline void learn(struct __sk_buff *skb, struct sight *sight, co
 static __always_inline void dress(struct __sk_buff *skb, const struct sight *sight, const struct packet *packet,
 				  __u32 index, __u32 state, int direction, struct flow_record *record)
 {
-	struct ethernet_header ethernet;
+	const struct details *details = bpf_map_lookup_elem(DETAILS, &index);
+	const struct ethernet_header *ethernet = NULL;
+	struct ethernet_header copy;
 
+	if (!details)
+		return;
 	record->vlan = packet->vlan;
 	describe_tunnel(record, &packet->tunnel);
-	if (packet->ethernet && !bpf_skb_load_bytes(skb, packet->frame_offset, &ethernet, sizeof(ethernet))) {
-		__builtin_memcpy(record->source_mac, ethernet.source, sizeof(record->source_mac));
-		__builtin_memcpy(record->destination_mac, ethernet.destination, sizeof(record->destination_mac));
+	if (packet->ethernet)
+		ethernet = bytes_at(skb, packet->frame_offset, sizeof(*ethernet), &copy);
+	if (ethernet) {
+		__builtin_memcpy(record->source_mac, ethernet->source, sizeof(record->source_mac));
+		__builtin_memcpy(record->destination_mac, ethernet->destination, sizeof(record->destination_mac));
 	}
-	describe_point(record, skb->ifindex, direction);
+	describe_point(record, details->kind, direction);
 	if (direction == OUT)
 		record->socket_cookie = bpf_get_socket_cookie(skb);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* What happens with a packet at a vantage point. Needs a vantage, which gives
  *	ENTRIES, DETAILS, MASK, PLACE, MALFORMED_PLACE, EVICTED, TELLS_TCP_LIFE, LISTENS, is_suppressed
+ *	goes_on	whether a packet of a direction that is suppressed tells nothing of its connection
  *	glance	the sight of an ordinary packet, quickly; false: look closer
  *	look	the sight of any packet, and what its headers say
  *	netns_of	the socket's, the device's
@@ -26,6 +27,7 @@ struct sight {
 	__u32 payload; /* offset of what is said; 0: nothing */
 };
 
+static __always_inline bool goes_on(struct __sk_buff *skb);
 static __always_inline bool glance(struct __sk_buff *skb, const int direction, struct sight *sight);
 static __always_inline enum parsed look(struct __sk_buff *skb, int direction, struct sight *sight, struct packet *packet);
 static __always_inline struct net *netns_of(struct __sk_buff *skb);
@@ -89,8 +91,6 @@ __noinline int report(struct __sk_buff *skb, struct sight *sight, __u32 index, i
 			return 0; /* another processor's record has just told it */
 	}
 	look(skb, direction, NULL, &packet);
-	details->icmp[direction & 1].type = packet.icmp_type;
-	details->icmp[direction & 1].code = packet.icmp_code;
 	r = record(RECORD_TRACE, PLACE, &counts);
 	if (!r)
 		return 0;
@@ -99,8 +99,8 @@ __noinline int report(struct __sk_buff *skb, struct sight *sight, __u32 index, i
 	r->protocol = packet.protocol;
 	r->ip_version = packet.version;
 	if (packet.protocol == IPPROTO_ICMP || packet.protocol == IPPROTO_ICMPV6) {
-		r->icmp_type = packet.icmp_type;
-		r->icmp_code = packet.icmp_code;
+		r->icmp_type = details->icmp[direction & 1].type = packet.icmp_type;
+		r->icmp_code = details->icmp[direction & 1].code = packet.icmp_code;
 	} else {
 		r->source_port = packet.source_port;
 		r->destination_port = packet.destination_port;
@@ -312,6 +312,8 @@ static __always_inline void observe(struct __sk_buff *skb, const int direction)
 	struct entry *entry;
 	int is_new = false;
 
+	if (is_suppressed(direction) && goes_on(skb))
+		return;
 	if (!glance(skb, direction, &sight) && !look_closely(skb, &sight, direction))
 		return;
 	entry = find(ENTRIES, sight.tag, MASK, &index);

@@ -342,14 +342,14 @@ __noinline int parse(struct __sk_buff *skb, __u32 offset, __u32 ethertype, struc
 	return PARSED;
 }
 
-/* The same for most packets of sockets, in a tenth of the instructions: IPv4 without options and
- * fragments, TCP or UDP; addresses, ports and flags only. */
-static __always_inline bool parse_plain(struct __sk_buff *skb, struct packet *packet)
+/* The same for most packets, in a tenth of the instructions: IPv4 without options and fragments, TCP or UDP;
+ * addresses, ports and flags only. */
+static __always_inline bool parse_plain(struct __sk_buff *skb, const __u32 offset, struct packet *packet)
 {
 	struct {
 		struct ipv4_header ip;
 		struct tcp_header tcp;
-	} *plain = (void *)(long)skb->data;
+	} *plain = (void *)(long)skb->data + offset;
 
 	if ((void *)(plain + 1) > (void *)(long)skb->data_end || plain->ip.version_length != 0x45 ||
 	    plain->ip.fragment & bpf_htons(MORE_FRAGMENTS | FRAGMENT_OFFSET))

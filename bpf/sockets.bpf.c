@@ -205,7 +205,7 @@ static __always_inline void dress(struct __sk_buff *skb, const struct sight *sig
 
 static __always_inline enum parsed look(struct __sk_buff *skb, int direction, struct sight *sight, struct packet *packet)
 {
-	enum parsed parsed = !sight && parse_plain(skb, packet) ? PARSED :
+	enum parsed parsed = !sight && parse_plain(skb, 0, packet) ? PARSED :
 								  parse(skb, 0, bpf_ntohs(skb->protocol), packet);
 	const __u64 *local = direction == OUT ? packet->source : packet->destination;
 	const __u64 *remote = direction == OUT ? packet->destination : packet->source;
@@ -239,6 +239,11 @@ static __always_inline enum parsed look(struct __sk_buff *skb, int direction, st
 		sight->tag = tag_v6(own, peer, ports, packet->protocol, netns);
 	}
 	return PARSED;
+}
+
+static __always_inline bool goes_on(struct __sk_buff *skb)
+{
+	return false; /* no direction is suppressed here */
 }
 
 /* IPv4 without options and fragments, TCP or UDP, headers where they can be read directly. */

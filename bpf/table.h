@@ -91,7 +91,8 @@ struct details {
 	};
 	__u32 netns_inode;
 	__u16 asked_port; /* 0: nobody else */
-	__u16 reserved;
+	__u8 kind; /* of the interface: enum interface_kind */
+	__u8 reserved;
 };
 _Static_assert(sizeof(struct details) == 128, "two cache lines");
 

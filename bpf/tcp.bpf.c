@@ -45,7 +45,7 @@ int BPF_PROG(rubin_tcp_closed, struct sock *sk)
 	struct details *details;
 	struct counts in, out;
 	struct entry *entry;
-	__u32 index, srtt_us;
+	__u32 index, srtt_us, state;
 
 	if (!tag)
 		return 0;
@@ -63,8 +63,9 @@ int BPF_PROG(rubin_tcp_closed, struct sock *sk)
 			close_record(details, entry->state, IN, &in, srtt_us,
 				     out.packets ? TCP_EVENT_NONE : TCP_EVENT_CLOSE);
 	}
-	note_closed(tag, entry->state);
+	state = entry->state;
 	retag(ENTRIES, entry, index, MASK, tag, 0);
+	note_closed(tag, state); /* what lies in nobody's cache comes last: the next lock waits for it */
 	return 0;
 }
 

@@ -105,6 +105,17 @@ def test_points_by_kind(kind: int, points: tuple[int, int], directions: tuple[in
         assert tuple(records["direction"]) == directions
 
 
+def test_what_is_swept_when_its_interface_has_gone_is_told_as_before() -> None:
+    with programs("interfaces") as loaded:
+        points = loaded.objects.map("interfaces")
+        points.update((1).to_bytes(4, "little"), (1).to_bytes(4, "little"))
+        for _ in range(2):
+            loaded.run("rubin_egress", p.ethernet(UDP))
+        points.delete((1).to_bytes(4, "little"))
+        loaded.sweep("sweep_interfaces")
+        assert loaded.records()["point"].tolist() == [101, 101]
+
+
 @pytest.mark.parametrize(
     "frame",
     [

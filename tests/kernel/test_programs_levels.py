@@ -50,6 +50,29 @@ def test_records_by_level(vantage: str, level: int, receive_points: int, sent: i
         assert len(loaded.records()) == answered
 
 
+@pytest.mark.parametrize(
+    ("packet", "reply"),
+    [
+        (answer(SYN), 1),
+        (answer(ACK), 255),
+        (answer(FIN | ACK), 255),
+        (p.ethernet(p.ipv4(B, A, 17, p.udp(53, 4000))), 1),
+    ],
+    ids=["SYN", "ACK", "FIN", "UDP"],
+)
+def test_what_comes_in_and_is_told_elsewhere_says_only_who_opened(packet: bytes, reply: int) -> None:
+    """The middle of a connection says nothing of it: no place in the table is taken for it."""
+    with programs("interfaces") as loaded:
+        loaded.run("rubin_ingress", packet)
+        entries = loaded.objects.map("interface_entries")
+        places = (entries.lookup(index.to_bytes(4, "little")) or b"" for index in range(entries.max_entries))
+        assert sum(any(place[:8]) for place in places) == (reply == 1)
+        is_udp = packet[23] == 17
+        loaded.run("rubin_egress", p.ethernet(p.ipv4(A, B, 17, p.udp(4000, 53))) if is_udp else request(ACK))
+        (record,) = loaded.records()
+        assert record["reply"] == reply
+
+
 def test_a_record_counts_what_came_since_the_last_one() -> None:
     with programs("sockets") as loaded:
         for flag in SENT:

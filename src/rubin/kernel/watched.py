@@ -3,7 +3,6 @@
 import errno
 import os
 import struct
-from collections import deque
 
 from rubin.kernel import clsact
 from rubin.kernel.attach import Links
@@ -13,7 +12,6 @@ from rubin.kernel.objects import Objects
 
 # enum interface_kind of bpf/maps.h: how packets at an interface are called
 _POINTS = {Kind.VETH: 1, Kind.BRIDGE: 2, Kind.LOOPBACK: 2, Kind.TUNNEL: 3}
-_GONE = 256  # so many kinds of gone interfaces are remembered
 _DIRECTIONS = (("rubin_ingress", False), ("rubin_egress", True))
 
 
@@ -27,7 +25,6 @@ class Watched:
         self._watched: dict[int, Interface] = {}
         self._netlink = Netlink()
         self._tcx = tcx
-        self._gone: deque[int] = deque()  # their kinds are still there, for counts that are swept later
         self.refused: dict[str, str] = {}
         self.adjust()
 
@@ -62,8 +59,6 @@ class Watched:
 
     def _name_point(self, interface: Interface) -> None:
         """Tell the programs what kind of interface it is, before the first packet."""
-        if interface.index in self._gone:
-            self._gone.remove(interface.index)
         points = self._objects.map("interfaces")
         point = _POINTS.get(interface.kind, 0).to_bytes(points.value_size, "little")
         points.update(struct.pack("=I", interface.index), point)
@@ -86,9 +81,7 @@ class Watched:
         for found in clsact.filters(self._netlink, index) if not self._tcx else []:
             if found.ours:
                 clsact.remove(self._netlink, found)
-        self._gone.append(index)
-        if len(self._gone) > _GONE:
-            self._objects.map("interfaces").delete(struct.pack("=I", self._gone.popleft()))
+        self._objects.map("interfaces").delete(struct.pack("=I", index))
 
     def close(self) -> None:
         """Detach from all."""
