@@ -65,6 +65,7 @@ __noinline int report(struct __sk_buff *skb, struct sight *sight, __u32 index, i
 	struct packet packet = {};
 	struct flow_record *r;
 	struct counts counts;
+	bool is_icmp;
 	__u32 state;
 
 	if (!entry || !details || !sight)
@@ -91,6 +92,11 @@ __noinline int report(struct __sk_buff *skb, struct sight *sight, __u32 index, i
 			return 0; /* another processor's record has just told it */
 	}
 	look(skb, direction, NULL, &packet);
+	is_icmp = packet.protocol == IPPROTO_ICMP || packet.protocol == IPPROTO_ICMPV6;
+	if (is_icmp) { /* also where this record is lost: what is swept later has its type */
+		details->icmp[direction & 1].type = packet.icmp_type;
+		details->icmp[direction & 1].code = packet.icmp_code;
+	}
 	r = record(RECORD_TRACE, PLACE, &counts);
 	if (!r)
 		return 0;
@@ -98,9 +104,9 @@ __noinline int report(struct __sk_buff *skb, struct sight *sight, __u32 index, i
 	copy_addresses(r, packet.source, packet.destination);
 	r->protocol = packet.protocol;
 	r->ip_version = packet.version;
-	if (packet.protocol == IPPROTO_ICMP || packet.protocol == IPPROTO_ICMPV6) {
-		r->icmp_type = details->icmp[direction & 1].type = packet.icmp_type;
-		r->icmp_code = details->icmp[direction & 1].code = packet.icmp_code;
+	if (is_icmp) {
+		r->icmp_type = packet.icmp_type;
+		r->icmp_code = packet.icmp_code;
 	} else {
 		r->source_port = packet.source_port;
 		r->destination_port = packet.destination_port;

@@ -190,3 +190,15 @@ def test_pings_answer_each_other() -> None:
         records = loaded.records()
         assert records["reply"].tolist() == [0, 1, 1]
         assert records["source_port"].tolist() == [0, 0, 0]
+
+
+def test_a_ping_whose_record_was_lost_keeps_its_type_for_the_sweep() -> None:
+    with programs("sockets", ring_bytes=4096) as loaded:
+        for port in range(30):  # more than the ring holds
+            loaded.run("rubin_socket_out", p.ethernet(p.ipv4(A, B, 17, p.udp(5000 + port, 53))))
+        for _ in range(2):
+            loaded.run("rubin_socket_out", p.ethernet(p.ipv4(A, B, 1, p.icmp(8, 0, 7))))
+        assert 1 not in loaded.records()["protocol"]
+        loaded.sweep("sweep_sockets")
+        (record,) = (one for one in loaded.records() if one["protocol"] == 1)
+        assert (record["kind"], record["icmp_type"], record["packets"]) == (FLUSH, 8, 1)
