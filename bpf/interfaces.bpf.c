@@ -171,7 +171,7 @@ static __always_inline bool parse_plain_frame(struct __sk_buff *skb, struct pack
 	return parse_plain(skb, sizeof(struct ethernet_header), packet);
 }
 
-/* In the middle of a TCP connection: its first packet tells who opened it, those that go out all else. */
+/* In the middle of a TCP connection, where only what goes out is told: its first packet has said who opened it. */
 static __always_inline bool goes_on(struct __sk_buff *skb)
 {
 	const struct plain_frame *frame = plain_frame(skb);
@@ -279,7 +279,8 @@ static __always_inline void dress(struct __sk_buff *skb, const struct sight *sig
 SEC("tc")
 int rubin_ingress(struct __sk_buff *skb)
 {
-	observe(skb, IN);
+	if (!is_suppressed(IN) || !goes_on(skb))
+		observe(skb, IN);
 	return TCX_NEXT;
 }
 

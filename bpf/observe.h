@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* What happens with a packet at a vantage point. Needs a vantage, which gives
  *	ENTRIES, DETAILS, MASK, PLACE, MALFORMED_PLACE, EVICTED, TELLS_TCP_LIFE, LISTENS, is_suppressed
- *	goes_on	whether a packet of a direction that is suppressed tells nothing of its connection
  *	glance	the sight of an ordinary packet, quickly; false: look closer
  *	look	the sight of any packet, and what its headers say
  *	netns_of	the socket's, the device's
@@ -27,7 +26,6 @@ struct sight {
 	__u32 payload; /* offset of what is said; 0: nothing */
 };
 
-static __always_inline bool goes_on(struct __sk_buff *skb);
 static __always_inline bool glance(struct __sk_buff *skb, const int direction, struct sight *sight);
 static __always_inline enum parsed look(struct __sk_buff *skb, int direction, struct sight *sight, struct packet *packet);
 static __always_inline struct net *netns_of(struct __sk_buff *skb);
@@ -318,8 +316,6 @@ static __always_inline void observe(struct __sk_buff *skb, const int direction)
 	struct entry *entry;
 	int is_new = false;
 
-	if (is_suppressed(direction) && goes_on(skb))
-		return;
 	if (!glance(skb, direction, &sight) && !look_closely(skb, &sight, direction))
 		return;
 	entry = find(ENTRIES, sight.tag, MASK, &index);

@@ -241,11 +241,6 @@ static __always_inline enum parsed look(struct __sk_buff *skb, int direction, st
 	return PARSED;
 }
 
-static __always_inline bool goes_on(struct __sk_buff *skb)
-{
-	return false; /* no direction is suppressed here */
-}
-
 /* IPv4 without options and fragments, TCP or UDP, headers where they can be read directly. */
 static __always_inline bool glance(struct __sk_buff *skb, const int direction, struct sight *sight)
 {
