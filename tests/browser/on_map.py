@@ -10,7 +10,8 @@ from tests.waiting import wait_for
 
 MAP = "window.__rubin.map"
 DRAWN = f"""() => window.__rubin && {MAP}.scene.value.nodes.length > 0 &&
-    Boolean({MAP}.picture || document.querySelector('[role=treegrid]'))"""
+    {MAP}.scene.value.nodes.every(node => {MAP}.places.has(node.id)) &&
+    Boolean({MAP}.picture && !{MAP}.busy && {MAP}.sent === {MAP}.drawing || document.querySelector('[role=treegrid]'))"""
 PLACES = "window.__rubin.places()"
 
 
