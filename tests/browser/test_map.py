@@ -232,6 +232,7 @@ def test_what_was_put_together_is_opened_and_not_explained(watched: Watched, sta
     merged = f"{MAP}.scene.value.edges.find(one => one.merged?.edges > 1)?.id"
     edge = wait_for(lambda: page.evaluate(merged), "an edge of the card")
     page.goto(f"{page.url}&v.sel=edge:{edge}&v.why=1")
+    page.wait_for_function(DRAWN)
     panel = page.locator("aside")
     expect(panel).to_contain_text(re.compile(r"\d edges, .*drawn as one"))
     expect(panel.get_by_role("button", name="its flows")).to_be_visible()

@@ -137,6 +137,7 @@ def test_of_five_thousand_nodes_a_few_are_drawn_and_all_are_counted(context: Bro
         group = f"{MAP}.scene.value.nodes.find(one => one.group === 'team-3' && one.kind === {MORE})"
         name, node = page.evaluate(f"[{group}.name, {group}.id]")
         assert re.fullmatch(r"\+\d+ more", name)
+        page.wait_for_function(DRAWN)
         page.evaluate(f"{MAP}.centre(...{MAP}.places.get({node}))")
         wait_for(lambda: page.evaluate(f"{MAP}.rest === undefined"), "the map to rest")
         page.mouse.click(*at(page, node))

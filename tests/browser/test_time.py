@@ -81,7 +81,10 @@ def test_braces_go_from_event_to_event_and_the_map_says_who_was_not_there(page: 
     expect(label).to_have_attribute("aria-label", re.compile("1 node not there then, 1 node not there now"))
     assert label.screenshot() != calm
     drawn = f"{MAP}.scene.value.nodes.map((one, i) => [one.name, {MAP}.drawing.look[i] >> 8])"
-    assert {name: bits for name, bits in page.evaluate(drawn) if bits} == {"late": 1, "early": 2}
+    wait_for(
+        lambda: {name: bits for name, bits in page.evaluate(drawn) if bits} == {"late": 1, "early": 2},
+        "both to be drawn as what they are",
+    )
     page.keyboard.press("t")
     expect(page.locator("[role=treegrid]")).to_contain_text("not there then")
     page.keyboard.press("t")
