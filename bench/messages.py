@@ -16,6 +16,7 @@ from rubin.identity.local import Local
 from rubin.identity.table import Names as Identity
 from rubin.kernel import drop_reasons, payloads
 from rubin.kernel.flows import Flows, Names
+from rubin.kernel.lanes import Slots
 from rubin.kernel.payloads import PAYLOAD
 from rubin.metrics.sink import Metrics, Settings
 from rubin.model.batch import FlowBatch
@@ -27,7 +28,7 @@ _CONTEXT = "labelsContext=source_ip,source_namespace,source_workload,destination
 _METRICS = {"http1": f"httpV2:exemplars=true;{_CONTEXT}", "dns": f"dns:{_CONTEXT}"}
 _CONNECTIONS, _PATHS = 256, 1_000
 _PACKET_NS = 2_000  # 250,000 exchanges a second, of which headers are read as they would be then
-_SLOT = np.dtype([("header", "<u8"), ("record", PAYLOAD)])
+_SLOT = np.dtype([("turn", "<u8"), ("record", PAYLOAD)])
 Records = npt.NDArray[np.void]
 
 
@@ -43,20 +44,20 @@ def measure(figures: Figures, quick: bool = False) -> None:
 
 
 class _Heard:
-    """The slots of a ring, as the kernel would have filled it: what `Listening` takes them from."""
+    """Slots as the kernel would have filled them: what `Listening` takes them from."""
 
     def __init__(self, slots: Records) -> None:
-        self.ring, self._slots, self._at, self.fill = self, slots, 0, 0.0
+        self.lanes, self._slots, self._at, self.fill = self, slots, 0, 0.0
 
-    def peek(self, most: int) -> Records:
-        return self._slots[self._at : self._at + most]["record"]
+    def peek(self, most: int) -> Slots:
+        return Slots(self._slots["record"], np.arange(self._at, min(self._at + most, len(self._slots) - 1)))
 
     def advance(self) -> None:
         self._at += MOST_PACKETS
 
     def go_on(self) -> None:
         """The same once more, later and behind it in the streams."""
-        self._at, record = 0, self._slots["record"]
+        self._at, record = 0, self._slots["record"][:-1]
         out = record["flags"] & payloads.OUT != 0
         mine, theirs = 2 * record["index"] + out, 2 * record["index"] + ~out
         sizes = np.bincount(mine, record["length"]).astype(np.uint32)
@@ -75,7 +76,7 @@ class _Heard:
 
     @property
     def done(self) -> bool:
-        return self._at + MOST_PACKETS > len(self._slots)
+        return self._at + MOST_PACKETS >= len(self._slots)
 
 
 def _round(figures: Figures, kind: str, slots: Records, passes: int) -> None:
@@ -110,7 +111,7 @@ def _round(figures: Figures, kind: str, slots: Records, passes: int) -> None:
             batch = timed("names", partial(named.name, batch))
             timed("store", partial(ring.append, batch))
             timed("metrics", partial(observe, batch))
-    packets = passes * len(slots)
+    packets = passes * (len(slots) - 1)
     if exchanges < packets // 2 - 2 * _CONNECTIONS:
         raise AssertionError(f"{exchanges} exchanges of {packets // 2}")
     figures.add(f"l7_{kind}_per_cpu_second", exchanges / sum(spent.values()))
@@ -123,10 +124,10 @@ def _round(figures: Figures, kind: str, slots: Records, passes: int) -> None:
 
 
 def _slots(say: Callable[[int], tuple[bytes, bytes, int]], batches: int) -> Records:
-    """Requests of all connections, then their answers, again and again."""
+    """Requests of all connections, then their answers, again and again; behind them an empty slot."""
     count = batches * MOST_PACKETS
-    slots = np.zeros(count, _SLOT)
-    record = slots["record"]
+    slots = np.zeros(count + 1, _SLOT)
+    record = slots["record"][:-1]
     turn = np.arange(count) // (2 * _CONNECTIONS)
     connection, answers = np.arange(count) % _CONNECTIONS, np.arange(count) // _CONNECTIONS % 2 == 1
     asked = np.full(_CONNECTIONS, 1, np.uint32)

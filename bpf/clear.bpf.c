@@ -207,20 +207,23 @@ static __always_inline bool take_clear(const struct call *call, const struct obj
 				       struct details *details, __u32 index, __u32 length, __u32 offset)
 {
 	const int direction = call->cookie & WRITES ? OUT : IN;
+	struct payload_slot *slot;
 	struct payload_record *r;
 	__u32 captured, state;
+	__u64 turn;
 
-	r = bpf_ringbuf_reserve(&payloads, sizeof(*r), 0);
-	if (!r) {
+	slot = reserve_payload(&turn);
+	if (!slot) {
 		lose(LOSS_PAYLOADS, 1, length - offset);
 		return false;
 	}
+	r = &slot->said;
 	captured = length - offset;
 	barrier_var(captured); /* one register is compared and used, or the verifier does not see that it is bounded */
 	if (captured > PAYLOAD_BYTES)
 		captured = PAYLOAD_BYTES;
 	if (bpf_probe_read_user(r->bytes, captured, (void *)(call->buffer + offset))) {
-		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
+		discard_payload(slot, turn);
 		lose(LOSS_CLEAR, 1, length - offset);
 		return false;
 	}
@@ -245,7 +248,7 @@ static __always_inline bool take_clear(const struct call *call, const struct obj
 	r->length = length - offset;
 	r->captured = captured;
 	r->flags |= PAYLOAD_CLEAR | (offset ? PAYLOAD_MORE : 0);
-	submit_payload(r);
+	submit_payload(slot, turn);
 	return true;
 }
 

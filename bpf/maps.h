@@ -38,7 +38,9 @@
  *
  *  map                 type                 in                          what
  *  flows               ringbuf, 16 MiB      all but owners              struct flow_record, nothing else
- *  payloads            ringbuf, 16 MiB      sockets, clear              struct payload_record, nothing else
+ *  payloads            array, 16 MiB        sockets, clear              struct payload_slot
+ *  lanes               array                sockets, clear              how far parts of these are written and read
+ *  payloads_signal     ringbuf              sockets, clear              nothing: wakes who reads them
  *  talks               array                sockets, clear              struct talk, same index as socket_entries; behind
  *                                                                       these, as many for what is said in clear
  *  mute                array                sockets                     servers that say nothing that is read
@@ -119,7 +121,8 @@ struct settings {
 	__u8 pad;
 	__u64 tick_ns; /* of a jiffy; 0: flushed records have the time of the flush */
 	__u64 wake_bytes; /* so full, the ring wakes its reader: half of it */
-	__u64 wake_payload_bytes; /* the same of what is said */
+	__u32 lane_mask; /* lanes of what is said - 1, a processor's is by its number */
+	__u32 lane_slots; /* of each; a power of two */
 	__u32 second_ticks; /* jiffies of a second */
 	__u32 most_payloads; /* packets of a connection of which something is taken in a second */
 	struct range quiet[QUIET_FUNCTIONS]; /* where a free without a reason loses nothing; {0, 0}: nowhere */
@@ -133,7 +136,7 @@ enum loss_place { /* places where counts are lost; each with what was lost there
 	LOSS_MALFORMED_SOCKETS = 3, /* IP headers that could not be read; no record */
 	LOSS_MALFORMED_INTERFACES = 4,
 	LOSS_MALFORMED_DROPS = 5,
-	LOSS_PAYLOADS = 6, /* no room in the ring for what is said; no flow is lost by it, perhaps an exchange */
+	LOSS_PAYLOADS = 6, /* no room in a lane for what is said; no flow is lost by it, perhaps an exchange */
 	LOSS_PAYLOAD_LIMIT = 7, /* more packets a second than are taken of one connection */
 	LOSS_PAYLOAD_SHARE = 8, /* the agent is held to its share of the machine */
 	LOSS_CLEAR = 9, /* said over TLS, and not known on which connection */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The first bytes of what is said at sockets, for user space to read. Of each packet up to some slots, in a
- * ring of their own; user space says with each connection how many, or that it reads nothing there. */
+/* The first bytes of what is said at sockets, for user space to read. Of each packet up to some slots, in
+ * lanes of their own; user space says with each connection how many, or that it reads nothing there. */
 #pragma once
 
 #include "slots.h"
@@ -31,22 +31,26 @@ __noinline int take_slot(struct __sk_buff *skb, struct sight *sight, __u32 index
 {
 	struct details *details = bpf_map_lookup_elem(DETAILS, &index);
 	struct entry *entry = bpf_map_lookup_elem(ENTRIES, &index);
+	__u32 length, captured, last, copy[2];
+	const __u32 *header = NULL;
+	struct payload_slot *slot;
 	struct payload_record *r;
-	__u32 length, captured, last, header[2] = {};
+	__u64 turn;
 
 	if (!sight || !details || !entry || offset >= skb->len)
 		return 0;
 	length = skb->len - offset;
-	r = bpf_ringbuf_reserve(&payloads, sizeof(*r), 0);
-	if (!r) {
+	slot = reserve_payload(&turn);
+	if (!slot) {
 		lose(LOSS_PAYLOADS, 1, length);
 		return 0;
 	}
+	r = &slot->said;
 	captured = length < PAYLOAD_BYTES ? length : PAYLOAD_BYTES;
 	last = captured - 1;
 	barrier_var(last); /* the verifier of 6.1 learns no lower bound from a comparison with 0 */
 	if (last >= PAYLOAD_BYTES || bpf_skb_load_bytes(skb, offset, r->bytes, last + 1)) {
-		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
+		discard_payload(slot, turn);
 		return 0;
 	}
 	r->time_ns = bpf_ktime_get_ns();
@@ -55,7 +59,9 @@ __noinline int take_slot(struct __sk_buff *skb, struct sight *sight, __u32 index
 	r->index = index;
 	r->length = length;
 	r->captured = captured;
-	if (sight->protocol == IPPROTO_TCP && !bpf_skb_load_bytes(skb, sight->transport + 4, header, sizeof(header))) {
+	if (sight->protocol == IPPROTO_TCP)
+		header = bytes_at(skb, sight->transport + 4, sizeof(copy), copy);
+	if (header) {
 		r->sequence = bpf_ntohl(header[0]) + (offset - sight->payload);
 		r->acknowledged = bpf_ntohl(header[1]);
 	} else {
@@ -63,7 +69,7 @@ __noinline int take_slot(struct __sk_buff *skb, struct sight *sight, __u32 index
 	}
 	if (offset != sight->payload)
 		r->flags |= PAYLOAD_MORE;
-	submit_payload(r);
+	submit_payload(slot, turn);
 	return 1;
 }
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from rubin.query.places import Kind
 from tests.browser.cluster import Cluster
-from tests.browser.on_map import MAP, PLACES, at, node_of, opened
+from tests.browser.on_map import DRAWN, MAP, PLACES, at, node_of, opened
 from tests.browser.shop import SECOND, Call, Service, Shop
 from tests.browser.stage import Stage
 from tests.waiting import wait_for

@@ -18,9 +18,24 @@ from tests.kernel.programs import TICKS, programs
 from tests.waiting import wait_for
 
 Records = npt.NDArray[Any]
+LANES, PAYLOAD_SLOTS = 2, 16_384
 NEAR, FAR = "10.77.0.1", "10.77.0.2"
 CLEAR, LOSS_PAYLOADS, LOSS_CLEAR = 32, 6, 9
-_LIMITS = {"listens": 1, "second_ticks": TICKS, "most_payloads": 10_000, "wake_payload_bytes": 1 << 20}
+_LIMITS = {
+    "listens": 1,
+    "second_ticks": TICKS,
+    "most_payloads": 10_000,
+    "lane_mask": LANES - 1,
+    "lane_slots": PAYLOAD_SLOTS // LANES,
+}
+
+
+def written(taken: Payloads) -> Records:
+    """What is there by now, copied and given back."""
+    slots = taken.lanes.peek()
+    found: Records = slots.records.view("V1016")[slots.rows].view(PAYLOAD)
+    taken.lanes.advance()
+    return found
 
 
 class Ear:
@@ -32,9 +47,7 @@ class Ear:
         for name, fd in self.programs.objects.programs().items():
             if (section := self.programs.objects.section(name)) in CGROUP:
                 self.programs.links.attach_cgroup(name, fd, section, cgroups.mount())
-        self.payloads = Payloads(
-            *[self.programs.objects.map(name) for name in ("payloads", "talks", "admitted", "mute")]
-        )
+        self.payloads = Payloads(self.programs.objects.map, LANES)
         self.clear = Clear(self.programs.objects)
         self._kept = np.empty(0, PAYLOAD)
 
@@ -44,9 +57,8 @@ class Ear:
 
     def look(self) -> Records:
         """Everything so far that was said in clear."""
-        records = self.payloads.ring.peek()
-        new = records[(records["flags"] & CLEAR) != 0].copy()
-        self.payloads.ring.advance()
+        records = written(self.payloads)
+        new = records[(records["flags"] & CLEAR) != 0]
         self._kept = np.concatenate([self._kept.view("V1016"), new.view("V1016")]).view(PAYLOAD)
         return self._kept
 

@@ -22,7 +22,6 @@ from rubin.kernel.attach import CGROUP, Links
 from rubin.kernel.maps import Map
 from rubin.kernel.netlink import Netlink
 from rubin.kernel.objects import Objects
-from rubin.kernel.payloads import PAYLOAD
 from rubin.kernel.records import RECORD
 from rubin.kernel.ring import Ring
 from rubin.kernel.symbols import Symbols
@@ -65,7 +64,8 @@ class Programs:
             "quiet": _quiet(),
             "vxlan_port": 4789,
         }
-        sizes = dict.fromkeys(_TABLES, entries) | {"flows": ring_bytes, "talks": 2 * entries}
+        slots = (settings.get("lane_mask", 0) + 1) * settings.get("lane_slots", 64)
+        sizes = dict.fromkeys(_TABLES, entries) | {"flows": ring_bytes, "talks": 2 * entries, "payloads": slots}
         self.objects = Objects(settings={**values, **settings}, max_entries=sizes)
         for name in names:
             assert self.objects.load(name, _one_drop() if name == "drops" else None), self.objects.refused
@@ -170,7 +170,7 @@ class Programs:
         self.objects.close()
 
 
-_ARRAY, _PER_CPU_ARRAY, _HASHES, _RING = 2, 6, (1, 9), 27  # enum bpf_map_type
+_ARRAY, _PER_CPU_ARRAY, _HASHES = 2, 6, (1, 9)  # enum bpf_map_type
 
 
 def _clear(one: Map) -> None:
@@ -180,15 +180,16 @@ def _clear(one: Map) -> None:
     elif one.type == _PER_CPU_ARRAY:
         for index in range(one.max_entries):
             one.update(struct.pack("=I", index), bytes(one.element_bytes))
+    elif one.name == "payloads":
+        return  # its slots are known by their turns, which go on
+    elif one.name == "lanes":
+        for key in list(one):
+            given = (one.lookup(key) or b"")[:8]
+            one.update(key, given.ljust(64, b"\0") + given.ljust(64, b"\0"))
     elif one.type == _ARRAY:
         used = [keys[values.any(axis=1)] for keys, values in one.batches()]
         for key in np.concatenate(used):
             one.update(key.tobytes(), bytes(one.element_bytes))
-    elif one.type == _RING and one.name == "payloads":
-        ring = Ring(one, PAYLOAD)
-        while len(ring.peek()):
-            ring.advance()
-        ring.close()
 
 
 @cache

@@ -207,12 +207,12 @@ def test_over_loopback_the_server_tells_and_what_nobody_wants_is_not_taken(
     assert set(records["pid"].tolist()) == {server}
     assert paths(records) == ["/a", "/b"]
     ear.payloads.want(records["index"].astype(np.int64), records["tag"], np.full(len(records), NOTHING))
-    taken = ear.payloads.ring.records_read
+    taken = ear.payloads.lanes.slots_read
     ear.payloads.admit(0.0)
     client(folder, "", "ask", "127.0.0.1", port, "/c")
     wait_for(lambda: ear.programs.losses()[8][0] > 2, "the loss")  # LOSS_PAYLOAD_SHARE
     assert len(paths(ear.look())) == 2
-    assert ear.payloads.ring.records_read == taken
+    assert ear.payloads.lanes.slots_read == taken
 
 
 def test_of_a_long_call_as_many_slots_as_are_wanted(ear: Ear, between: World, threaded: Server) -> None:

@@ -1,9 +1,11 @@
 """What is said at sockets, taken by the real programs on real traffic."""
 
 import os
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -11,24 +13,32 @@ import numpy.typing as npt
 import pytest
 
 from rubin.kernel import btf, payloads
+from rubin.kernel.lanes import LEAST_SLOTS
 from rubin.kernel.libbpf import Object
 from rubin.kernel.objects import image
 from rubin.kernel.payloads import NOTHING, PAYLOAD, PAYLOAD_BYTES, TALK, Payloads
+from tests.kernel.hearing import LANES, LOSS_PAYLOADS, PAYLOAD_SLOTS, written
 from tests.kernel.programs import TICKS, programs
 from tests.waiting import wait_for
 
 Records = npt.NDArray[Any]
-_LIMITS = {"listens": 1, "second_ticks": TICKS, "most_payloads": 1000, "wake_payload_bytes": 1 << 20}
+_LIMITS = {
+    "listens": 1,
+    "second_ticks": TICKS,
+    "most_payloads": 1000,
+    "lane_mask": LANES - 1,
+    "lane_slots": PAYLOAD_SLOTS // LANES,
+}
 
 
 class Ear:
     """The programs with what they take, copied."""
 
     def __init__(self, **settings: int) -> None:
-        self._loaded = programs("sockets", **{**_LIMITS, **settings})
+        settings = {**_LIMITS, **settings}
+        self._loaded = programs("sockets", **settings)
         self.programs = self._loaded.__enter__()
-        maps = [self.programs.objects.map(name) for name in ("payloads", "talks", "admitted", "mute")]
-        self.payloads = Payloads(*maps)
+        self.payloads = Payloads(self.programs.objects.map, settings["lane_mask"] + 1)
         self._kept: Records = np.empty(0, PAYLOAD)
 
     def heard(self, port: int, enough: Callable[[Records], bool]) -> Records:
@@ -43,9 +53,8 @@ class Ear:
         return found
 
     def _new(self, port: int) -> Records:
-        records = self.payloads.ring.peek()
-        ours: Records = records[(records["local_port"] == port) | (records["remote_port"] == port)].copy()
-        self.payloads.ring.advance()
+        records = written(self.payloads)
+        ours: Records = records[(records["local_port"] == port) | (records["remote_port"] == port)]
         return ours
 
     def close(self) -> None:
@@ -160,6 +169,34 @@ def test_who_says_more_than_is_taken_of_one_is_counted(ear: Ear) -> None:
     limited.close()
 
 
+def test_a_lane_that_is_half_full_wakes_its_reader_and_what_finds_no_room_is_counted() -> None:
+    small = Ear(lane_mask=0, lane_slots=LEAST_SLOTS)
+    with closing(small), closing(select.epoll()) as poll:
+        poll.register(small.payloads.lanes.fd, select.EPOLLIN | select.EPOLLET)
+        small.programs.attach()
+        client, server = connected()
+        port = server.getsockname()[1]
+
+        def say(many: int) -> None:
+            for _ in range(many):
+                client.sendall(b"again")
+                assert server.recv(10) == b"again"
+
+        say(30)
+        assert poll.poll(0) == []
+        say(LEAST_SLOTS)
+        assert poll.poll(5) == [(small.payloads.lanes.fd, select.EPOLLIN)]
+        heard = small.heard(port, lambda found: len(found) > 0)
+        lost = int(small.programs.losses()[LOSS_PAYLOADS][0])
+        assert 0 < lost < LEAST_SLOTS / 2
+        assert len(heard) + lost == 30 + LEAST_SLOTS
+        say(LEAST_SLOTS // 2 + 64)
+        assert poll.poll(5) == [(small.payloads.lanes.fd, select.EPOLLIN)]
+        assert len(small.heard(port, lambda found: len(found) > 0)) > len(heard)
+        client.close()
+        server.close()
+
+
 def test_a_share_of_connections_is_left_out_and_counted(ear: Ear) -> None:
     ear.payloads.admit(0.0)
     client, server = connected()
@@ -231,7 +268,7 @@ def test_without_the_wish_nothing_is_taken() -> None:
     client, server = connected()
     client.sendall(b"private")
     assert server.recv(10) == b"private"
-    assert not deaf.payloads.ring.producer
+    assert not deaf.payloads.lanes.pending
     for one in (client, server):
         one.close()
     deaf.close()

@@ -1,12 +1,14 @@
 """What is said at sockets: its first bytes out of the kernel (bpf/payload.h), and what user space wants to hear."""
 
 import mmap
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
+from rubin.kernel.lanes import HEADER_BYTES, Lanes
 from rubin.kernel.maps import Map
-from rubin.kernel.ring import Mapping, Ring
+from rubin.kernel.ring import Mapping
 
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
@@ -68,6 +70,7 @@ PAYLOAD = np.dtype(
     }
 )
 """The whole of it; a test compares the two through BTF."""
+SLOT_BYTES = HEADER_BYTES + PAYLOAD.itemsize
 TALK = np.dtype(
     [("wanted", "<u8"), ("tag", "<u8"), ("undecided", "<u4"), ("second", "<u4"), ("taken", "<u4"), ("pad", "<u4")]
 )
@@ -78,9 +81,10 @@ _EVERYBODY = 0xFFFFFFFFFFFFFFFF
 class Payloads:
     """The reader of what is said, and the one who says what he wants to hear of whom."""
 
-    def __init__(self, ring: Map, talks: Map, admitted: Map, mute: Map) -> None:
-        """Raises OSError where the maps cannot be mapped."""
-        self.ring = Ring(ring, PAYLOAD)
+    def __init__(self, map_of: Callable[[str], Map], lanes: int) -> None:
+        """`map_of` gives the maps of bpf/slots.h by name. Raises OSError where they cannot be mapped."""
+        self.lanes = Lanes(map_of("payloads"), map_of("lanes"), map_of("payloads_signal"), PAYLOAD, lanes)
+        talks, admitted, mute = map_of("talks"), map_of("admitted"), map_of("mute")
         protection = mmap.PROT_READ | mmap.PROT_WRITE
         self._pages = [Mapping(one.fd, 0, _whole_pages(one), protection) for one in (talks, admitted, mute)]
         self._wanted = self._pages[0].array(TALK, talks.max_entries)["wanted"]
@@ -102,7 +106,7 @@ class Payloads:
 
     def close(self) -> None:
         """Let the maps go."""
-        self.ring.close()
+        self.lanes.close()
         for page in self._pages:
             page.close()
 

@@ -1,5 +1,6 @@
 """All that the agent has in the kernel: loaded by its settings, attached, followed, and let go."""
 
+import math
 import os
 import struct
 import time
@@ -7,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rubin.errors import RubinError, UnsupportedError
-from rubin.kernel import btf, cgroups, clsact, libbpf, privileges, uprobes
+from rubin.kernel import btf, cgroups, clsact, lanes, libbpf, privileges, uprobes
 from rubin.kernel.attach import CGROUP, Links, run_iterator
 from rubin.kernel.drop_reasons import QUIET
 from rubin.kernel.interfaces import Interfaces
 from rubin.kernel.objects import COSTS, Capability, Objects
+from rubin.kernel.payloads import SLOT_BYTES
 from rubin.kernel.settings import LEVELS, VANTAGES, LiveSettings
 from rubin.kernel.sweep import Sweep
 from rubin.kernel.symbols import Symbols
@@ -45,12 +47,17 @@ class Probes:
 
     def _sizes(self) -> dict[str, int]:
         wanted = self.listens
-        sizes = {"flows": self.settings.ring_bytes, "payloads": self.settings.payloads_bytes if wanted else 4096}
+        sizes = {"flows": self.settings.ring_bytes, "payloads": math.prod(self.lanes) if wanted else _UNUSED_ENTRIES}
         for vantage, name in (("socket", "sockets"), ("interface", "interfaces")):
             entries = self.settings.connections if name in self.settings.vantages else _UNUSED_ENTRIES
             sizes |= {f"{vantage}_entries": entries, f"{vantage}_details": entries}
         sizes["talks"] = sizes["socket_entries"] * (1 + self.settings.clear) if wanted else _UNUSED_ENTRIES
         return sizes
+
+    @property
+    def lanes(self) -> tuple[int, int]:
+        """Of what is said: how many, and the slots of each."""
+        return lanes.shape(self.settings.payloads_bytes // SLOT_BYTES)
 
     @property
     def listens(self) -> bool:
@@ -102,7 +109,8 @@ class Probes:
             "second_ticks": ticks,
             "most_payloads": self.settings.most_payloads,
             "wake_bytes": self.settings.ring_bytes // 2,
-            "wake_payload_bytes": sizes["payloads"] // 2,
+            "lane_mask": self.lanes[0] - 1,
+            "lane_slots": self.lanes[1],
             "quiet": self._quiet(),
         }
 

@@ -10,7 +10,7 @@ import ctypes
 import mmap
 import os
 import select
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,17 +23,25 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
 _libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
 _libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+_FIXED = 0x10  # MAP_FIXED, mman-common.h
 
 
 class Mapping:
     """A shared mapping of a descriptor. Python's own mmap asks for a size that BPF descriptors do not tell."""
 
     def __init__(self, fd: int, offset: int, length: int, protection: int) -> None:
-        address = _libc.mmap(None, length, protection, mmap.MAP_SHARED, fd, offset)
-        if address in (None, ctypes.c_void_p(-1).value):
-            number = ctypes.get_errno()
-            raise OSError(number, f"mapping the ring: {os.strerror(number)}")
-        self.address, self.length = int(address), length
+        self.address, self.length = _mapped(None, length, protection, mmap.MAP_SHARED, fd, offset), length
+
+    @classmethod
+    def joined(cls, fd: int, places: list[tuple[int, int]]) -> Self:
+        """(offset, length) of pieces that are to lie one behind the other, to be read; a page more may be read."""
+        found = cls.__new__(cls)
+        found.length = sum(length for _, length in places) + mmap.PAGESIZE
+        found.address = at = _mapped(None, found.length, mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+        for offset, length in places:
+            _mapped(at, length, mmap.PROT_READ, mmap.MAP_SHARED | _FIXED, fd, offset)
+            at += length
+        return found
 
     def array(self, dtype: np.dtype[Any], count: int, offset: int = 0) -> npt.NDArray[Any]:
         """(count,) what lies there, in place."""
@@ -45,6 +53,36 @@ class Mapping:
         if self.address:
             _libc.munmap(self.address, self.length)
             self.address = 0
+
+
+def _mapped(address: int | None, length: int, protection: int, flags: int, fd: int, offset: int) -> int:
+    found = _libc.mmap(address, length, protection, flags, fd, offset)
+    if found in (None, ctypes.c_void_p(-1).value):
+        number = ctypes.get_errno()
+        raise OSError(number, f"mapping a map: {os.strerror(number)}")
+    return int(found)
+
+
+class Signal:
+    """A ring in which nothing is: it becomes readable when the kernel wants to be looked at."""
+
+    def __init__(self, ring: Map) -> None:
+        """Raises OSError where the ring cannot be mapped."""
+        self.fd = ring.fd
+        self._positions = [
+            Mapping(ring.fd, offset, mmap.PAGESIZE, protection)
+            for offset, protection in ((0, mmap.PROT_READ | mmap.PROT_WRITE), (mmap.PAGESIZE, mmap.PROT_READ))
+        ]
+        self._consumer, self._producer = (page.array(np.dtype("<u8"), 1) for page in self._positions)
+
+    def clear(self) -> None:
+        """Make room for the next ones."""
+        self._consumer[0] = self._producer[0]
+
+    def close(self) -> None:
+        """Unmap."""
+        for page in self._positions:
+            page.close()
 
 
 class Ring:

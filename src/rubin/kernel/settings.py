@@ -38,7 +38,7 @@ class LiveSettings:
     most_cpu_percent: float = 10.0
     """Of the whole machine, which the agent may take for it: of more, connections are left out, and counted."""
     payloads_bytes: int = 16 * 1024 * 1024
-    """The ring of what is said, as `ring_bytes`."""
+    """The room for what is said, as `ring_bytes`."""
     most_payloads: int = 10_000
     """Packets of one connection of which something is taken in a second; more are counted as lost."""
     connections: int = 65_536
@@ -68,7 +68,7 @@ class LiveSettings:
             raise UsageError(f"aggregation level '{self.aggregation}' does not exist", f"one of {', '.join(LEVELS)}")
         if not self.report_flags:
             raise UsageError("aggregation_flags cannot be empty", "all, or some of syn, fin, rst")
-        for name, least in (("ring_bytes", 4096), ("payloads_bytes", 4096), ("connections", 64)):
+        for name, least in (("ring_bytes", 4096), ("payloads_bytes", 1 << 18), ("connections", 64)):
             value = getattr(self, name)
             if value < least or value & (value - 1):
                 raise UsageError(f"{name} cannot be {value}", f"a power of two, at least {least}")

@@ -9,7 +9,8 @@ from rubin.dissect.segments import I64, LOCAL, REMOTE, U8, UNKNOWN, Segments
 from rubin.dissect.stage import NEVER, Stage
 from rubin.kernel import payloads
 from rubin.kernel.flows import Flows
-from rubin.kernel.payloads import FACTS, PAYLOAD, PAYLOAD_BYTES, Payloads
+from rubin.kernel.lanes import Slots
+from rubin.kernel.payloads import FACTS, PAYLOAD_BYTES, Payloads
 from rubin.kernel.records import RECORD, Kind
 from rubin.kernel.rows import Records
 from rubin.model.batch import FlowBatch
@@ -17,9 +18,10 @@ from rubin.model.enums import Direction, EventType, FlowType, Protocol, TracePoi
 from rubin.sources.governor import Governor
 
 MOST_PACKETS = 8192
-"""At a time, half of what the ring holds: while these are read the kernel can go on."""
+"""At a time, half of what the kernel has room for: while these are read the kernel can go on."""
 
-_MANY = MOST_PACKETS // 2  # a quarter of the ring
+_MANY = MOST_PACKETS // 2  # a quarter of the room
+_FULL = 0.5  # of the room that a processor has
 _PATIENCE_S = 0.1  # so that an exchange is told within 0.2 s
 _PATIENCE_BUSY_S = 0.4  # where the machine has nothing left over
 _SECOND_S = 1.0  # for requests that wait, and the governor
@@ -43,7 +45,7 @@ class Listening:
 
     @property
     def pending(self) -> bool:
-        """Whether the last `take` left something in the ring."""
+        """Whether the last `take` left something in the lanes."""
         return self._more
 
     def is_due(self, now_s: float) -> bool:
@@ -51,9 +53,9 @@ class Listening:
 
         A look costs milliseconds however little there is: packets wait a moment for more of them.
         """
-        pending = self.payloads.ring.pending_bytes
+        pending = self.payloads.lanes.pending
         patience_s = _PATIENCE_BUSY_S if self.governor.is_busy else _PATIENCE_S
-        if pending >= _MANY * PAYLOAD.itemsize:
+        if pending >= _MANY or self.payloads.lanes.fill >= _FULL:
             patience_s = 0.0
         elif not pending:
             patience_s = _SECOND_S
@@ -65,10 +67,10 @@ class Listening:
     def take(self, flows: Flows, offset_ns: int, now_ns: int) -> FlowBatch | None:
         """The next exchanges; None where there are none. `now_ns` is CLOCK_MONOTONIC."""
         messages = flows.tables.messages
-        records = self.payloads.ring.peek(MOST_PACKETS)
-        self._more = len(records) == MOST_PACKETS
-        told = self.stage.read(_segments(records), messages)
-        self.payloads.ring.advance()
+        said = self.payloads.lanes.peek(MOST_PACKETS)
+        self._more = len(said) >= MOST_PACKETS
+        told = self.stage.read(_segments(said), messages)
+        self.payloads.lanes.advance()
         for whose, slots in self.stage.wishes():
             facts = whose.view(FACTS)
             wanted = np.full(len(facts), slots if slots > 0 else payloads.NOTHING)
@@ -103,7 +105,7 @@ class Listening:
             "without_headers": stage.turns.headers.unread,
             "failures": stage.talks.failures,
             "heard_percent": round(100 * self.governor.share, 1),
-            "ring_fill_percent": round(100 * self.payloads.ring.fill, 2),
+            "ring_fill_percent": round(100 * self.payloads.lanes.fill, 2),
         }
 
     def close(self) -> None:
@@ -154,25 +156,21 @@ _BEHIND = 16  # bytes that may be read behind the last one of a packet
 _REACH = 64  # how many slots of others may lie between two of one packet
 
 
-def _segments(records: Records) -> Segments:
+def _segments(slots: Slots) -> Segments:
     """What the slots hold; the few packets that have several are put together in a copy."""
-    if not len(records):
-        return _of(records, np.zeros(_BEHIND, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int64))
-    stride = records.strides[0]
-    said = records["bytes"]
-    size = (len(records) - 1) * stride + PAYLOAD_BYTES
-    in_place = stride > PAYLOAD.itemsize  # in the ring, where memory goes on behind the last slot
-    data = np.lib.stride_tricks.as_strided(said, (size + (_BEHIND if in_place else 0),), (1,), writeable=False)
-    if not in_place:
-        data = np.concatenate([data, np.zeros(_BEHIND, np.uint8)])
-    start = np.arange(len(records), dtype=np.int64) * stride
+    stride, said = slots.records.strides[0], slots.records["bytes"]
+    size = (len(said) - 1) * stride + PAYLOAD_BYTES + _BEHIND
+    data = np.lib.stride_tricks.as_strided(said, (size,), (1,), writeable=False)
+    facts = slots.records["facts"][slots.rows]  # all lines of a slot but its bytes are looked at once
+    records, start = facts.view(FACTS), slots.rows * stride
     captured = records["captured"].astype(np.int64)
     later = np.flatnonzero(records["flags"] & payloads.MORE)
     if not len(later):
-        return _of(records, data, start, captured)
-    data, start, captured = _together(records, later, data, start, captured)
+        return _of(facts, data, start, captured)
+    data = slots.records["bytes"][slots.rows].ravel()  # so that what is put together can lie behind it
+    data, start, captured = _together(records, later, data, np.arange(len(slots)) * PAYLOAD_BYTES, captured)
     first = np.flatnonzero((records["flags"] & payloads.MORE) == 0)
-    return _of(records[first], data, start[first], captured[first])
+    return _of(facts[first], data, start[first], captured[first])
 
 
 def _together(records: Records, later: I64, data: U8, start: I64, captured: I64) -> tuple[U8, I64, I64]:
@@ -188,15 +186,16 @@ def _together(records: Records, later: I64, data: U8, start: I64, captured: I64)
                     pieces.setdefault(first, [first]).append(row)
                 break
     grown, end = [data], len(data)
-    for first, slots in pieces.items():
-        joined = np.concatenate([data[start[slot] : start[slot] + captured[slot]] for slot in slots])
+    for first, rows in pieces.items():
+        joined = np.concatenate([data[start[row] : start[row] + captured[row]] for row in rows])
         start[first], captured[first] = end, len(joined)
         grown.append(joined)
         end += len(joined)
     return np.concatenate([*grown, np.zeros(_BEHIND, np.uint8)]), start, captured
 
 
-def _of(records: Records, data: U8, start: I64, captured: I64) -> Segments:
+def _of(facts: Records, data: U8, start: I64, captured: I64) -> Segments:
+    records = facts.view(FACTS)
     flags = records["flags"]
     opener = np.full(len(records), UNKNOWN, np.uint8)
     opener[(flags & payloads.OPENED_LOCALLY) != 0] = LOCAL
@@ -215,7 +214,7 @@ def _of(records: Records, data: U8, start: I64, captured: I64) -> Segments:
         records["protocol"] == Protocol.TCP,
         np.array(records["sequence"]),
         np.array(records["acknowledged"]),
-        records["facts"],
+        facts,
     )
 
 

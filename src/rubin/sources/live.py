@@ -160,13 +160,11 @@ class Live:
 
     def _listen(self, redaction: Redaction) -> Listening | None:
         """What is said, where it is taken."""
-        found = [self.probes.objects.get(name) for name in ("payloads", "talks", "admitted", "mute")]
-        if not self.probes.listens or None in found:
+        if not self.probes.listens or self.probes.objects.get("payloads") is None:
             return None
-        ring, talks, admitted, mute = (one for one in found if one is not None)
-        heard = Payloads(ring, talks, admitted, mute)
+        heard = Payloads(self.probes.objects.map, self.probes.lanes[0])
         listening = Listening(heard, self.settings.most_cpu_percent, redaction)
-        self._ring.watch(ring.fd, edge=True)
+        self._ring.watch(heard.lanes.fd, edge=True)
         return listening
 
     @property
