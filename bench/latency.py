@@ -20,11 +20,12 @@ _FIELDS = ("-e", "http.response_for.uri", "-e", "http.time")
 
 def measure(figures: Figures, folder: Path, share: float) -> None:
     """`l7_latency_within_50us_percent`: of requests of HTTP/1.1, told against what tcpdump has captured at the server
-    and tshark has made of it. `l7_latency_from_packets_us`, `l7_latency_from_client_us`: medians of the differences.
+    and tshark has made of it. `…_nothing`: how much of that agrees as well with what was captured at the client's end
+    of the same cable. `l7_latency_from_packets_us`, `l7_latency_from_client_us`: medians of the differences.
     """
-    capture = folder / "http.pcap"
+    capture, other = folder / "http.pcap", folder / "other.pcap"
     with servers.nginx(folder), agent(folder, *exchanges.ALL_HEARD) as running:
-        with _captured(capture):
+        with _captured(capture, world.FAR, world.FAR_LINK), _captured(other, world.NEAR, world.NEAR_LINK):
             printed = exchanges.ask("http", round(_COUNT * share), _RATE)
         said = exchanges.told(running, "http", sum(len(lines.splitlines()) for lines in printed))
     told_us = {one.target: one.latency_ns / 1e3 for _, one in said}
@@ -33,18 +34,24 @@ def measure(figures: Figures, folder: Path, share: float) -> None:
     if packets_us.keys() != client_us.keys():
         raise AssertionError(f"{len(packets_us)} requests were captured, of {len(client_us)}")
     from_packets = [us - told_us.get(path, float("inf")) for path, us in packets_us.items()]
-    near = sum(abs(us) <= _NEAR_US for us in from_packets)
-    figures.add("l7_latency_within_50us_percent", 100 * near / len(from_packets))
+    figures.add("l7_latency_within_50us_percent", _near_percent(from_packets))
+    other_us = dict(_between_packets(other))
+    from_other = [us - other_us.get(path, float("inf")) for path, us in packets_us.items()]
+    figures.add("l7_latency_within_50us_percent_nothing", _near_percent(from_other))
     figures.add("l7_latency_from_packets_us", statistics.median(from_packets))
     figures.add("l7_latency_from_client_us", statistics.median(client_us[path] - us for path, us in told_us.items()))
 
 
+def _near_percent(differences_us: list[float]) -> float:
+    return 100 * sum(abs(us) <= _NEAR_US for us in differences_us) / len(differences_us)
+
+
 @contextmanager
-def _captured(path: Path) -> Iterator[None]:
-    """The packets of the server's end of the cable, with the kernel's nanoseconds."""
+def _captured(path: Path, namespace: str, link: str) -> Iterator[None]:
+    """The packets of an end of the cable, with the kernel's nanoseconds."""
     words = (
         "-i",
-        world.FAR_LINK,
+        link,
         "--time-stamp-precision=nano",
         "--immediate-mode",
         "-U",
@@ -55,8 +62,8 @@ def _captured(path: Path) -> Iterator[None]:
         "-w",
         str(path),
     )
-    with world.serving("tcpdump", *words, "tcp", "port", str(servers.HTTP)):
-        world.wait_for_packet_socket(world.FAR)
+    with world.serving("tcpdump", *words, "tcp", "port", str(servers.HTTP), namespace=namespace):
+        world.wait_for_packet_socket(namespace)
         yield
         _wait_until_written(path)
 
