@@ -48,7 +48,7 @@ struct call {
 struct thread { /* one that has called a TLS library */
 	__u64 received; /* tag of its last receive, if no call has come since */
 	__u32 depth;
-	__u32 pad;
+	__u32 is_go; /* it has used Go's crypto/tls as well */
 	struct call calls[CALLS];
 };
 
@@ -91,6 +91,37 @@ static __always_inline struct thread *this_thread(void)
 	return bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
+/* Of a process's first thread: it uses Go's crypto/tls. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u32);
+} go_processes SEC(".maps");
+
+/* NULL: nothing is kept with this thread, as with most; one load tells where a lookup is a call. */
+static __always_inline struct thread *followed_thread(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return task->bpf_storage ? bpf_task_storage_get(&threads, task, NULL, 0) : NULL;
+}
+
+static __always_inline bool is_go_process(void)
+{
+	return bpf_task_storage_get(&go_processes, bpf_get_current_task_btf()->group_leader, NULL, 0);
+}
+
+/* A connection begins: what its thread receives from now on is noted. */
+static __always_inline struct thread *beginning_thread(void)
+{
+	struct thread *thread = this_thread();
+
+	if (thread)
+		thread->is_go = is_go_process();
+	return thread;
+}
+
 static __always_inline struct object_key key_of(__u64 address)
 {
 	struct object_key key = { .address = address, .process = bpf_get_current_pid_tgid() >> 32 };
@@ -126,7 +157,7 @@ int BPF_KPROBE(rubin_clear_begin, void *address)
 	struct object_key key = key_of((__u64)address);
 	struct object new = { .state = FROM_FIRST };
 
-	this_thread(); /* what it receives from now on is noted */
+	beginning_thread();
 	bpf_map_update_elem(&objects, &key, &new, BPF_ANY);
 	return 0;
 }
@@ -148,7 +179,7 @@ SEC("uprobe")
 int BPF_KPROBE(rubin_clear_handshake, void *address)
 {
 	struct object *object = object_of((__u64)address, FROM_FIRST);
-	struct thread *thread = this_thread();
+	struct thread *thread = beginning_thread();
 
 	if (!object || !thread)
 		return 0;
@@ -373,14 +404,11 @@ static __always_inline __u64 tag_of_used(struct sock *sk)
 
 /* A socket is used by a thread. A read receives first, whatever it sends, and a write may do both: but where bytes
  * are moved from outside, what a callback out of the library sends says nothing. */
-static __always_inline int operate(struct sock *sk, bool receives, bool heard)
+static __always_inline int operate(struct thread *thread, struct sock *sk, bool receives, bool heard)
 {
-	struct thread *thread = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
 	struct call *call;
 	__u64 tag;
 
-	if (!thread)
-		return 0;
 	if (thread->depth) {
 		call = &thread->calls[(thread->depth - 1) & (CALLS - 1)];
 		if (!call->tag && (receives || (call->cookie & WRITES && !call->told)))
@@ -393,25 +421,20 @@ static __always_inline int operate(struct sock *sk, bool receives, bool heard)
 	return 0;
 }
 
-/* Whether anything may be kept with the task: most do not speak TLS, and one load tells where a lookup is a call. */
-static __always_inline bool is_followed(void)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-
-	return task->bpf_storage || task->group_leader->bpf_storage;
-}
-
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(rubin_clear_sent, struct sock *sk, int length, int flags)
 {
-	return is_followed() ? operate(sk, false, false) : 0;
+	struct thread *thread = followed_thread();
+
+	return thread ? operate(thread, sk, false, false) : 0;
 }
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(rubin_clear_received, struct sock *sk, int length, int flags)
 {
-	if (!is_followed())
-		return 0;
-	go_receive(sk);
-	return operate(sk, true, length > 0 && !(flags & MSG_PEEK));
+	struct thread *thread = followed_thread();
+
+	if ((!thread || thread->is_go) && bpf_get_current_task_btf()->group_leader->bpf_storage && is_go_process())
+		go_receive(sk);
+	return thread ? operate(thread, sk, true, length > 0 && !(flags & MSG_PEEK)) : 0;
 }

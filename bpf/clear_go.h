@@ -45,14 +45,6 @@ struct {
 	__type(value, struct goroutine);
 } goroutines SEC(".maps");
 
-/* Of a process's first thread: it uses crypto/tls. */
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, __u32);
-} go_processes SEC(".maps");
-
 static __always_inline struct goroutine_key goroutine_key(__u64 g)
 {
 	struct goroutine_key key = { .g = g, .process = bpf_get_current_pid_tgid() >> 32 };
@@ -176,11 +168,15 @@ int rubin_clear_go(struct pt_regs *ctx)
 	struct object new = { .state = FROM_FIRST };
 	struct object_key key = key_of(connection);
 	struct window *window;
+	struct thread *thread;
 
 	switch (bpf_get_attach_cookie(ctx)) {
 	case GO_HANDSHAKE:
 		bpf_map_update_elem(&objects, &key, &new, BPF_ANY);
 		go_open(g, go_stack(g, ctx->rsp), connection);
+		thread = followed_thread(); /* that of a library, too */
+		if (thread)
+			thread->is_go = true;
 		break;
 	case GO_SHAKEN:
 		window = go_close(g, go_stack(g, ctx->rsp));
@@ -204,16 +200,13 @@ int rubin_clear_go(struct pt_regs *ctx)
 /* A thread receives: for whatever its goroutine has open. */
 static __always_inline void go_receive(struct sock *sk)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct goroutine_key key;
 	struct goroutine *goroutine;
 	struct pt_regs *regs;
 	struct window *window;
 	__u64 tag;
 
-	if (!bpf_task_storage_get(&go_processes, task->group_leader, NULL, 0))
-		return;
-	regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	key = goroutine_key(regs->r14);
 	goroutine = bpf_map_lookup_elem(&goroutines, &key);
 	if (!goroutine || !goroutine->depth)
