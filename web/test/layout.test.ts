@@ -98,6 +98,19 @@ describe("the layout", () => {
     expect(rank.get(2)).toBe(1);
   });
 
+  test("of namespaces that are opened moves nobody, and is soon done", () => {
+    const input = mesh(500, 2000);
+    const closed = Array.from({ length: 12 }, (_, i) => ({ id: 1000 + i, group: "", name: `ns${i}` }));
+    const first = input.nodes.filter((node) => node.group === "ns3");
+    const known = layout({ nodes: [...closed, ...first], edges: [], known: new Map() });
+    const began = cpuMs();
+    const places = layout({ ...input, known });
+    expect(cpuMs() - began).toBeLessThan(400);
+    for (const node of first) expect(places.get(node.id)).toEqual(known.get(node.id));
+    expect(places.size).toBe(500);
+    disjoint(new Map([...known, ...places]));
+  });
+
   test("of 500 nodes and 2,000 edges is soon done", () => {
     const input = mesh(500, 2000);
     layout({ ...input, known: new Map() });

@@ -7,6 +7,7 @@ import {
   APART,
   BETWEEN,
   byName,
+  island,
   type LayoutInput,
   type LayoutNode,
   NODE_H,
@@ -31,7 +32,22 @@ interface Block extends Rect {
 export function layout(input: LayoutInput): Positions {
   const fresh = input.nodes.filter((node) => !input.known.has(node.id));
   if (fresh.length === input.nodes.length) return anew(input);
-  return added(input, fresh);
+  const standing = new Set(input.nodes.filter((node) => input.known.has(node.id)).map((node) => node.group));
+  const apart = fresh.filter((node) => !standing.has(node.group));
+  if (apart.length < MANY) return added(input, fresh);
+  const known = new Map([...input.known, ...below(input.known, apart, input.edges)]);
+  return added({ ...input, known }, fresh.filter((node) => standing.has(node.group)));
+}
+
+/** So many nodes of groups that nobody stands of yet, as of namespaces that are opened, are laid out by themselves. */
+const MANY = 8;
+
+function below(known: Positions, nodes: LayoutNode[], edges: [number, number][]): Positions {
+  const ids = new Set(nodes.map((node) => node.id));
+  const places = anew({ nodes, edges: edges.filter(([a, b]) => ids.has(a) && ids.has(b)), known: new Map() });
+  const [above, box] = [island(known.values()), island(places.values())];
+  const [dx, dy] = [above.x - box.x, above.y + above.h + APART - box.y];
+  return new Map([...places].map(([id, [x, y]]) => [id, [x + dx, y + dy]]));
 }
 
 function anew({ nodes, edges }: LayoutInput): Positions {
