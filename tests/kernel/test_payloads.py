@@ -22,6 +22,7 @@ from tests.kernel.programs import TICKS, programs
 from tests.waiting import wait_for
 
 Records = npt.NDArray[Any]
+SPARE = 64  # slots of a lane for those who come between, LANE_SPARE
 _LIMITS = {
     "listens": 1,
     "second_ticks": TICKS,
@@ -188,8 +189,8 @@ def test_a_lane_that_is_half_full_wakes_its_reader_and_what_finds_no_room_is_cou
         assert poll.poll(5) == [(small.payloads.lanes.fd, select.EPOLLIN)]
         heard = small.heard(port, lambda found: len(found) > 0)
         lost = int(small.programs.losses()[LOSS_PAYLOADS][0])
-        assert 0 < lost < LEAST_SLOTS / 2
-        assert len(heard) + lost == 30 + LEAST_SLOTS
+        assert LEAST_SLOTS - SPARE < small.payloads.lanes.slots_read < LEAST_SLOTS
+        assert 0 < 30 + LEAST_SLOTS - len(heard) <= lost  # others on this machine may have lost some, too
         say(LEAST_SLOTS // 2 + 64)
         assert poll.poll(5) == [(small.payloads.lanes.fd, select.EPOLLIN)]
         assert len(small.heard(port, lambda found: len(found) > 0)) > len(heard)
