@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pytest
 
 from rubin.kernel import btf, payloads
-from rubin.kernel.lanes import LEAST_SLOTS
+from rubin.kernel.lanes import HEADER_BYTES, LANE, LEAST_SLOTS, MOST_LANES
 from rubin.kernel.libbpf import Object
 from rubin.kernel.objects import image
-from rubin.kernel.payloads import NOTHING, PAYLOAD, PAYLOAD_BYTES, TALK, Payloads
+from rubin.kernel.payloads import NOTHING, PAYLOAD, PAYLOAD_BYTES, SLOT_BYTES, TALK, Payloads
 from tests.kernel.hearing import LANES, LOSS_PAYLOADS, PAYLOAD_SLOTS, written
 from tests.kernel.programs import TICKS, programs
 from tests.waiting import wait_for
@@ -89,7 +89,17 @@ def test_the_layout_is_the_kernels() -> None:
         ours = {name: (place[1], place[0].itemsize) for name, place in (dtype.fields or {}).items() if name != "facts"}
         assert types.members(struct) == ours
         assert types.size(struct) == dtype.itemsize
+    lane = types.members("lane")
+    places = {name: place[1] for name, place in (LANE.fields or {}).items()}
+    assert {name: lane[name][0] for name in places} == places
+    assert types.size("lane") == LANE.itemsize
+    assert types.members("payload_slot") == {"turn": (0, 8), "said": (HEADER_BYTES, PAYLOAD.itemsize)}
+    assert types.size("payload_slot") == SLOT_BYTES
     item.close()
+
+
+def test_there_are_as_many_lanes_as_are_read(ear: Ear) -> None:
+    assert ear.programs.objects.map("lanes").max_entries == MOST_LANES
 
 
 def test_each_side_of_a_connection_with_its_place_and_its_owner(ear: Ear) -> None:

@@ -22,8 +22,9 @@ Array = npt.NDArray[Any]
 
 HEADER_BYTES = 8
 """Of a slot, before its record."""
-_LANE = np.dtype({"names": ["given", "taken"], "formats": ["<i8", "<i8"], "offsets": [0, 64], "itemsize": 128})
-_MOST_LANES = 16
+LANE = np.dtype({"names": ["given", "taken"], "formats": ["<i8", "<i8"], "offsets": [0, 64], "itemsize": 128})
+"""struct lane of bpf/slots.h; a test compares the two through BTF."""
+MOST_LANES = 16
 LEAST_SLOTS = 256
 """Of a lane."""
 _ALL = 1 << 62
@@ -31,14 +32,14 @@ _ALL = 1 << 62
 
 def shape(slots: int) -> tuple[int, int]:
     """(lanes, slots of each) of so many slots, a power of two: a lane a processor, where each still has room."""
-    lanes = min(os.cpu_count() or 1, _MOST_LANES, slots // LEAST_SLOTS)
+    lanes = min(os.cpu_count() or 1, MOST_LANES, slots // LEAST_SLOTS)
     lanes = 1 << lanes.bit_length() - 1
     return lanes, slots // lanes
 
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Records that were written: the `rows` of `records`, in the order of their times."""
+    """Records that were written: the `rows` of `records`, as they came, those of several lanes by their times."""
 
     records: Array  # all there are, in place
     rows: I64
@@ -59,7 +60,7 @@ class Lanes:
         self._readable = Mapping.joined(slots.fd, places)
         self._slots = self._readable.array(slot, 2 * slots.max_entries)
         self._writable = Mapping(lanes.fd, 0, mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_WRITE)
-        self._lanes = self._writable.array(_LANE, count)
+        self._lanes = self._writable.array(LANE, count)
         self._signal = Signal(signal)
         self._peeked = np.zeros(count, np.int64)
 
@@ -90,7 +91,7 @@ class Lanes:
         next time: an answer may be seen in one lane where its question was not yet, in another.
         """
         self._signal.clear()
-        now_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        now_ns = time.monotonic_ns()
         given, taken = self._lanes["given"].copy(), self._lanes["taken"].copy()
         runs = [self._written(lane, int(taken[lane]), int(given[lane])) for lane in range(len(given))]
         times = [self._slots["record"]["time_ns"][rows].view(np.int64) for rows in runs]

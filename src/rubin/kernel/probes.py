@@ -32,6 +32,8 @@ class Probes:
     def __init__(self, settings: LiveSettings, symbols: Symbols) -> None:
         """Raises RubinError where nothing at all can be watched: no BTF, no libbpf, nothing built, nothing loaded."""
         self.settings, self._symbols = settings, symbols
+        self.lanes = lanes.shape(settings.payloads_bytes // SLOT_BYTES)
+        """Of what is said: how many, and the slots of each."""
         self._skips = _skips()
         self.objects = Objects(max_entries=self._sizes())
         self.links = Links()
@@ -53,11 +55,6 @@ class Probes:
             sizes |= {f"{vantage}_entries": entries, f"{vantage}_details": entries}
         sizes["talks"] = sizes["socket_entries"] * (1 + self.settings.clear) if wanted else _UNUSED_ENTRIES
         return sizes
-
-    @property
-    def lanes(self) -> tuple[int, int]:
-        """Of what is said: how many, and the slots of each."""
-        return lanes.shape(self.settings.payloads_bytes // SLOT_BYTES)
 
     @property
     def listens(self) -> bool:

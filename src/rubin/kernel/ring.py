@@ -38,9 +38,13 @@ class Mapping:
         found = cls.__new__(cls)
         found.length = sum(length for _, length in places) + mmap.PAGESIZE
         found.address = at = _mapped(None, found.length, mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
-        for offset, length in places:
-            _mapped(at, length, mmap.PROT_READ, mmap.MAP_SHARED | _FIXED, fd, offset)
-            at += length
+        try:
+            for offset, length in places:
+                _mapped(at, length, mmap.PROT_READ, mmap.MAP_SHARED | _FIXED, fd, offset)
+                at += length
+        except OSError:
+            found.close()
+            raise
         return found
 
     def array(self, dtype: np.dtype[Any], count: int, offset: int = 0) -> npt.NDArray[Any]:

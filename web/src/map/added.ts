@@ -17,6 +17,10 @@ import {
   touches,
 } from "./cards";
 
+const WIDTH = NODE_W + 20;
+const HEIGHT = NODE_H + 12;
+const cellOf = (column: number, row: number): number => column * 0x100000 + row;
+
 /** Who stands where: by group, and in a grid in which a card can only overlap those of the nine cells around it. */
 class Standing {
   readonly boxes = new Map<string, Rect>();
@@ -57,10 +61,6 @@ class Standing {
     return false;
   }
 }
-
-const WIDTH = NODE_W + 20;
-const HEIGHT = NODE_H + 12;
-const cellOf = (column: number, row: number): number => column * 0x100000 + row;
 
 /** The rectangle grown to a place. */
 function around(box: Rect, at: [number, number]): Rect {
