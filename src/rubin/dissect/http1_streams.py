@@ -28,6 +28,10 @@ class MessageHeads:
             self.packet[rows], self.offset[rows], self.heads.take(rows), self.end[rows], self._content[rows]
         )
 
+    def where(self, mask: Mask) -> "MessageHeads":
+        """The rows for which it is true."""
+        return self if mask.all() else self.take(np.flatnonzero(mask))
+
     def content(self, to_head: Mask) -> I64:
         """The bytes behind the head."""
         return np.where(to_head, 0, self._content)
@@ -110,17 +114,21 @@ class Packets:
         offset = begun - self._place
         rows = np.flatnonzero(~self.valid & (offset > 0) & (offset + 16 <= self._have))
         found = self._read(rows, offset[rows])
+        if not len(found.packet):
+            return found
         self.valid[found.packet] = True
         self._reached[found.packet] = np.maximum(self._reached[found.packet], found.end)
         dropped = np.zeros(len(self.number), np.bool_)
         dropped[found.packet] = True  # what such a packet seemed to begin with lies inside the earlier message
-        keep = np.flatnonzero(~dropped[self._all.packet])
-        self._all = self._all.take(keep)
+        self._all = self._all.where(~dropped[self._all.packet])
         return found
 
     def messages(self, kind: int) -> MessageHeads:
         """All heads of a kind, in order of packets and places."""
-        chosen = [part.take(np.flatnonzero(part.heads.kind == kind)) for part in (self._all, *self._later)]
+        parts = [self._all, *(part for part in self._later if len(part.packet))]
+        chosen = [part.where(part.heads.kind == kind) for part in parts]
+        if len(chosen) == 1:
+            return chosen[0]
         joined = MessageHeads(
             np.concatenate([part.packet for part in chosen]),
             np.concatenate([part.offset for part in chosen]),

@@ -44,7 +44,7 @@ class Turns:
         self._codes(messages)
         packets = Packets(segments, number, connections.state)
         requests, responses = packets.messages(REQUEST), packets.messages(RESPONSE)
-        requests = requests.take(np.flatnonzero(packets.valid[requests.packet]))
+        requests = requests.where(packets.valid[requests.packet])
         self._doubt(packets, requests, connections.state)
         self._wait(packets, requests, messages)
         found = self._answer(packets, responses, connections.state, messages)

@@ -23,6 +23,7 @@ _WIDTHS = (16, 32, 64, 128, 512, 2048)  # rows are hashed in groups of like leng
 _BLOCK_BYTES = 1 << 17  # and so many bytes at a time: what is looked at stays in the cache
 MOST_BYTES = _WIDTHS[-1]
 _REMEMBERED = 16_384
+_GROWS = 8
 _KEEP: U8 = np.repeat(np.array([0xFF, 0], np.uint8), MOST_BYTES)  # from MOST_BYTES - n on: what keeps n bytes of a text
 _LOWER, _UPPER = np.uint64(0xFFFFFFFF), np.uint64(32)
 _SHIFT = 4  # halves of the key between the two hashes (RFC 4418 5.2.1: Toeplitz)
@@ -48,8 +49,8 @@ class Texts:
 
     @property
     def memory_bytes(self) -> int:
-        """Of the texts and what finds them."""
-        return self._arena.nbytes + self._ends.nbytes + self._codes.memory_bytes
+        """Of the texts and what finds them; room that nothing was written to takes none."""
+        return int(self._ends[self._count - 1]) + self._ends.itemsize * self._count + self._codes.memory_bytes
 
     def __getitem__(self, code: int) -> str:
         """The text; bytes that are no UTF-8 read as the replacement character. Raises IndexError."""
@@ -179,9 +180,10 @@ def _words(data: U8, starts: I64, lengths: I64, width: int) -> U64:
 
 
 def _grown(array: npt.NDArray[_Number], used: int, needed: int) -> npt.NDArray[_Number]:
-    """Room for `needed`: a new array, so that who reads the old one reads on."""
+    """Room for `needed`: a new array, so that who reads the old one reads on; much larger, for pages take no memory
+    before they are written to, and copying does."""
     if needed <= len(array):
         return array
-    larger = np.zeros(max(needed, len(array) * 3 // 2), array.dtype)
+    larger = np.empty(max(needed, _GROWS * len(array)), array.dtype)
     larger[:used] = array[:used]
     return larger

@@ -102,7 +102,7 @@ _CONTENT, _LENGTH = _name(b"content-"), _name(b"length:")
 _TRANSFER, _ENCODING = _name(b"transfer"), _name(b"-encodin")
 _HOST = _name(b"host:")
 _TRACEPARENT, _PARENT = _name(b"tracepar"), _name(b"ent:")
-_CRLF = _word(b"\r\n")
+_CRLF, _BLANK, _BLANKS = _word(b"\r\n"), _word(b" "), _word(b"  ")
 _ARE_DIGITS = bytes(byte in b"0123456789abcdef" for byte in range(256))
 _ALL_DIGITS, _ZEROS = (np.frombuffer(byte * 8, np.uint64)[0] for byte in (b"\1", b"0"))
 
@@ -138,32 +138,30 @@ def heads(data: U8, at: I64, have: I64, kind: I64 | None = None, method: I64 | N
 
 
 def _heads(data: U8, at: I64, have: I64, kind: I64, method: I64, most: int) -> I64:
-    """(n, columns)."""
+    """(n, columns), of responses or of none."""
     have = np.minimum(have, most)
     found = _Found(data, at, have)
     word = words(data)
-    last = np.maximum(found.line - 8, 0)
-    versioned = np.where(kind == REQUEST, word[at + last], word[at])  # a request's line ends with it
-    minor = (versioned >> np.uint64(56)).astype(np.int64) - 48
-    method_size = _METHOD_SIZES[method]
-    target_size = last - 1 - method_size
-    status = _status(word[np.minimum(at + 8, len(word) - 1)])
-    plain = (kind != NEITHER) & (found.line > 0) & ((versioned & _HTTP[1]) == _HTTP[0]) & ((minor == 0) | (minor == 1))
-    plain &= np.where(kind == REQUEST, target_size > 0, status > 0)
-    matrix = np.empty((len(at), len(_COLUMNS)), np.int64)
+    matrix = np.zeros((len(at), len(_COLUMNS)), np.int64)
+    if len(kind) and kind[0] == RESPONSE:
+        versioned = word[at]
+        matrix[:, 3] = status = _status(word[np.minimum(at + 8, len(word) - 1)])
+        plain = status > 0
+    else:
+        last = np.maximum(found.line - 8, 0)
+        versioned = word[at + last]  # the line ends with it
+        matrix[:, 6] = method_size = _METHOD_SIZES[method]
+        target_size = last - 1 - method_size
+        matrix[:, 7] = np.maximum(target_size, 0)
+        matrix[:, 8], matrix[:, 9] = found.host()
+        matrix[:, 10] = found.trace()
+        plain = (kind != NEITHER) & (target_size > 0)
+    matrix[:, 5] = minor = (versioned >> np.uint64(56)).astype(np.int64) - 48
+    plain &= (found.line > 0) & ((versioned & _HTTP[1]) == _HTTP[0]) & ((minor == 0) | (minor == 1))
     matrix[:, 0] = np.where(plain, kind, NEITHER)
     matrix[:, 1] = found.size
     matrix[:, 2] = found.content()
-    matrix[:, 3] = np.where(kind == RESPONSE, status, 0)
     matrix[:, 4] = method
-    matrix[:, 5] = minor
-    matrix[:, 6] = method_size
-    matrix[:, 7] = np.maximum(target_size, 0)
-    if (kind == RESPONSE).all():
-        matrix[:, 8:] = 0  # of a response these are not looked for
-    else:
-        matrix[:, 8], matrix[:, 9] = found.host()
-        matrix[:, 10] = found.trace()
     return matrix
 
 
@@ -210,18 +208,12 @@ class _Found:
 
     def _first_line(self) -> I64:
         """The size of each first line without what ends it; 0: its end is not there."""
-        rows = np.arange(len(self._base))
-        size = np.zeros(len(rows), np.int64)
-        row = self._ends // self._width
-        first = np.flatnonzero(np.diff(row, prepend=-1))
-        size[row[first]] = self._ends[first] - self._base[row[first]]
-        late = np.flatnonzero(self._base > rows * self._width)  # another's bytes lie before them
-        following = np.searchsorted(self._ends, self._base[late])
-        there = following < len(self._ends)
-        size[late] = 0
-        size[late[there]] = self._ends[following[there]] - self._base[late[there]]
-        size[size >= self._have] = 0
-        size -= (size > 0) & (self._byte(rows, np.maximum(size - 1, 0)) == 13)
+        if not len(self._ends):
+            return np.zeros(len(self._base), np.int64)
+        following = np.minimum(np.searchsorted(self._ends, self._base), len(self._ends) - 1)
+        size = self._ends[following] - self._base
+        size[(size < 0) | (size >= self._have)] = 0
+        size -= (size > 0) & (self._byte(np.arange(len(size)), np.maximum(size - 1, 0)) == 13)
         return size
 
     def _heads_end(self) -> I64:
@@ -244,9 +236,9 @@ class _Found:
 
     def _value(self, row: I64, place: I64) -> I64:
         """Where a value begins: behind at most two blanks."""
-        for _ in range(2):
-            place = place + (self._byte(row, np.minimum(place, self._have[row])) == 32)
-        return place
+        word = self._word[self._base[row] + np.minimum(place, self._have[row])]
+        blank, blanks = ((word & mask) == text for text, mask in (_BLANK, _BLANKS))
+        return place + blank + blanks
 
     def _end_of_line(self, row: I64, newline: I64) -> I64:
         """Where the line behind this newline ends; 0: its end is not there."""
@@ -327,9 +319,10 @@ def queries(data: U8, at: I64, size: I64) -> I64:
 
 def is_trace(data: U8, at: I64) -> Mask:
     """(n,) bool: whether 32 small hexadecimal digits, not all 0, stand there between dashes (W3C trace context)."""
-    around = windows(data, at - 1, 34)
-    digits = around[:, 1:33].tobytes()
-    good = (np.frombuffer(digits.translate(_ARE_DIGITS), np.uint64).reshape(-1, 4) == _ALL_DIGITS).all(axis=1)
-    good &= (np.frombuffer(digits, np.uint64).reshape(-1, 4) != _ZEROS).any(axis=1)
-    found: Mask = good & (around[:, 0] == ord("-")) & (around[:, 33] == ord("-"))
+    word = words(data)
+    digits = np.stack([word[at + part] for part in range(0, 32, 8)])
+    are_digits = np.frombuffer(digits.tobytes().translate(_ARE_DIGITS), np.uint64).reshape(digits.shape)
+    good = np.bitwise_and.reduce(are_digits) == _ALL_DIGITS
+    good &= np.bitwise_or.reduce(digits ^ _ZEROS) != 0
+    found: Mask = good & (data[at - 1] == ord("-")) & (data[at + 32] == ord("-"))
     return found
