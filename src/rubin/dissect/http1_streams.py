@@ -132,7 +132,7 @@ class Packets:
         joined = MessageHeads(
             np.concatenate([part.packet for part in chosen]),
             np.concatenate([part.offset for part in chosen]),
-            Heads(np.concatenate([part.heads.matrix for part in chosen])),
+            Heads(np.concatenate([part.heads.matrix for part in chosen], axis=1)),
             np.concatenate([part.end for part in chosen]),
             np.concatenate([part.content(np.zeros(len(part.packet), np.bool_)) for part in chosen]),
         )

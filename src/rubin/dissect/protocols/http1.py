@@ -56,15 +56,15 @@ class Heads:
         self.matrix = matrix
 
     def __len__(self) -> int:
-        return len(self.matrix)
+        return self.matrix.shape[1]
 
     def __getattr__(self, name: str) -> I64:
-        column: I64 = self.matrix[:, _PLACES[name]]
+        column: I64 = self.matrix[_PLACES[name]]
         return column
 
     def take(self, rows: npt.NDArray[np.generic]) -> "Heads":
         """These rows."""
-        return Heads(self.matrix[rows])
+        return Heads(self.matrix.take(rows, axis=1))
 
 
 _PLACES = {name: place for place, name in enumerate(_COLUMNS)}
@@ -126,42 +126,48 @@ def heads(data: U8, at: I64, have: I64, kind: I64 | None = None, method: I64 | N
     """
     if kind is None or method is None:
         kind, method = kinds(data, at, have)
-    matrix = np.zeros((len(at), len(_COLUMNS)), np.int64)
+    matrix = np.zeros((len(_COLUMNS), len(at)), np.int64)
     for alike in (np.flatnonzero(kind != RESPONSE), np.flatnonzero(kind == RESPONSE)):
         for first in range(0, len(alike), _BLOCK):
             rows = alike[first : first + _BLOCK]
-            matrix[rows] = made = _heads(data, at[rows], have[rows], kind[rows], method[rows], _USUAL)
-            longer = rows[(made[:, 1] == 0) & (have[rows] > _USUAL) & (kind[rows] != NEITHER)]
+            made = _heads(data, at[rows], have[rows], kind[rows], method[rows], _USUAL)
+            _put(matrix, rows, made)
+            longer = rows[(made[1] == 0) & (have[rows] > _USUAL) & (kind[rows] != NEITHER)]
             if len(longer):
-                matrix[longer] = _heads(data, at[longer], have[longer], kind[longer], method[longer], _MOST)
+                _put(matrix, longer, _heads(data, at[longer], have[longer], kind[longer], method[longer], _MOST))
     return Heads(matrix)
 
 
+def _put(matrix: I64, rows: I64, made: I64) -> None:
+    for column, values in zip(matrix, made, strict=True):  # at once it takes twice as long
+        column[rows] = values
+
+
 def _heads(data: U8, at: I64, have: I64, kind: I64, method: I64, most: int) -> I64:
-    """(n, columns), of responses or of none."""
+    """(columns, n), of responses or of none."""
     have = np.minimum(have, most)
     found = _Found(data, at, have)
     word = words(data)
-    matrix = np.zeros((len(at), len(_COLUMNS)), np.int64)
+    matrix = np.zeros((len(_COLUMNS), len(at)), np.int64)
     if len(kind) and kind[0] == RESPONSE:
         versioned = word[at]
-        matrix[:, 3] = status = _status(word[np.minimum(at + 8, len(word) - 1)])
+        matrix[3] = status = _status(word[np.minimum(at + 8, len(word) - 1)])
         plain = status > 0
     else:
         last = np.maximum(found.line - 8, 0)
         versioned = word[at + last]  # the line ends with it
-        matrix[:, 6] = method_size = _METHOD_SIZES[method]
+        matrix[6] = method_size = _METHOD_SIZES[method]
         target_size = last - 1 - method_size
-        matrix[:, 7] = np.maximum(target_size, 0)
-        matrix[:, 8], matrix[:, 9] = found.host()
-        matrix[:, 10] = found.trace()
+        matrix[7] = np.maximum(target_size, 0)
+        matrix[8], matrix[9] = found.host()
+        matrix[10] = found.trace()
         plain = (kind != NEITHER) & (target_size > 0)
-    matrix[:, 5] = minor = (versioned >> np.uint64(56)).astype(np.int64) - 48
+    matrix[5] = minor = (versioned >> np.uint64(56)).astype(np.int64) - 48
     plain &= (found.line > 0) & ((versioned & _HTTP[1]) == _HTTP[0]) & ((minor == 0) | (minor == 1))
-    matrix[:, 0] = np.where(plain, kind, NEITHER)
-    matrix[:, 1] = found.size
-    matrix[:, 2] = found.content()
-    matrix[:, 4] = method
+    matrix[0] = np.where(plain, kind, NEITHER)
+    matrix[1] = found.size
+    matrix[2] = found.content()
+    matrix[4] = method
     return matrix
 
 

@@ -6,6 +6,7 @@ so many of a second are read, and of the rest no headers are told.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import repeat
 
 import numpy as np
@@ -23,7 +24,7 @@ MOST_BYTES = 4096
 
 _SECOND_NS = 1_000_000_000
 _BLANKS = b" \t"
-_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: token
+_NAME = re.compile(rb"[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*")  # RFC 9110, 5.6.2: token
 
 
 class Headers:
@@ -92,7 +93,7 @@ def fields(block: bytes) -> Iterator[tuple[str, str]]:
     A line that begins with a blank goes on with the one before it (obs-fold, section 5.2); what is no field is passed
     over.
     """
-    name, value = b"", b""
+    name, value = "", b""
     for line in block.split(b"\n")[1:-1]:
         line = line.removesuffix(b"\r")
         if not line:
@@ -100,8 +101,16 @@ def fields(block: bytes) -> Iterator[tuple[str, str]]:
         if line[0] in _BLANKS:
             value += b" " + line.strip(_BLANKS)
             continue
-        if _NAME.fullmatch(name):
-            yield name.decode(), value.decode(errors="replace")
-        name, _, value = (part.strip(_BLANKS) for part in line.partition(b":"))
-    if _NAME.fullmatch(name):
-        yield name.decode(), value.decode(errors="replace")
+        if name:
+            yield name, value.decode(errors="replace")
+        before, colon, value = line.partition(b":")
+        name, value = _name(before) if colon else "", value.strip(_BLANKS)
+    if name:
+        yield name, value.decode(errors="replace")
+
+
+@lru_cache(1024)
+def _name(text: bytes) -> str:
+    """The name of a field, with the blanks that may stand around it; "": it is none."""
+    found = _NAME.fullmatch(text)
+    return found[1].decode() if found else ""
