@@ -180,8 +180,10 @@ def _words(data: U8, starts: I64, lengths: I64, width: int) -> U64:
 
 
 def _grown(array: npt.NDArray[_Number], used: int, needed: int) -> npt.NDArray[_Number]:
-    """Room for `needed`: a new array, so that who reads the old one reads on; much larger, for pages take no memory
-    before they are written to, and copying does."""
+    """Room for `needed`: a new array, so that who reads the old one reads on.
+
+    A much larger one: what is not written to takes no memory, and copying takes time.
+    """
     if needed <= len(array):
         return array
     larger = np.empty(max(needed, _GROWS * len(array)), array.dtype)

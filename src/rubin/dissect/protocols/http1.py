@@ -5,7 +5,6 @@ trace it belongs to (W3C traceparent). Nothing else leaves this file.
 """
 
 import numpy as np
-import numpy.typing as npt
 
 from rubin.dissect.segments import I64, U8, U64, Mask, words
 from rubin.model.whole import windows
@@ -56,13 +55,13 @@ class Heads:
         self.matrix = matrix
 
     def __len__(self) -> int:
-        return self.matrix.shape[1]
+        return len(self.matrix[0])
 
     def __getattr__(self, name: str) -> I64:
         column: I64 = self.matrix[_PLACES[name]]
         return column
 
-    def take(self, rows: npt.NDArray[np.generic]) -> "Heads":
+    def take(self, rows: I64) -> "Heads":
         """These rows."""
         return Heads(self.matrix.take(rows, axis=1))
 
@@ -244,7 +243,8 @@ class _Found:
         """Where a value begins: behind at most two blanks."""
         word = self._word[self._base[row] + np.minimum(place, self._have[row])]
         blank, blanks = ((word & mask) == text for text, mask in (_BLANK, _BLANKS))
-        return place + blank + blanks
+        found: I64 = place + blank + blanks
+        return found
 
     def _end_of_line(self, row: I64, newline: I64) -> I64:
         """Where the line behind this newline ends; 0: its end is not there."""
