@@ -389,7 +389,7 @@ static __always_inline __u64 tag_of_used(struct sock *sk)
 		return NO_CONNECTION;
 	if (!common->skc_dport)
 		return 0;
-	place = common->skc_net.net->net_cookie;
+	place = place_of(FOLLOW(sk, __sk_common.skc_net.net));
 	if (common->skc_family == AF_INET6 && (far[0] || far[1] || far[2] != bpf_htonl(0xffff))) {
 		__u32 local[4] = { near[0], near[1], near[2], near[3] }, remote[4] = { far[0], far[1], far[2], far[3] };
 

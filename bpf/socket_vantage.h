@@ -93,9 +93,9 @@ static __always_inline __u64 tag_of_socket(struct sock *sk)
 {
 	struct in6_words local = {}, remote = {};
 	__u16 local_port = 0, remote_port = 0, family = 0, protocol = 0;
-	__u64 netns_cookie = 0;
 	struct net *net = NULL;
 	__u32 ports;
+	__u64 place;
 
 	READ(remote_port, sk, __sk_common.skc_dport);
 	if (!remote_port)
@@ -104,7 +104,7 @@ static __always_inline __u64 tag_of_socket(struct sock *sk)
 	READ(family, sk, __sk_common.skc_family);
 	READ(protocol, sk, sk_protocol);
 	READ(net, sk, __sk_common.skc_net.net);
-	READ(netns_cookie, net, net_cookie);
+	place = place_of_address(net);
 	ports = pair_of(bpf_ntohs(local_port), bpf_ntohs(remote_port));
 	if (family == AF_INET6)
 		READ(remote, sk, __sk_common.skc_v6_daddr);
@@ -112,10 +112,10 @@ static __always_inline __u64 tag_of_socket(struct sock *sk)
 	if (family == AF_INET || (!remote.word[0] && !remote.word[1] && remote.word[2] == bpf_htonl(0xffff))) {
 		READ(local.word[0], sk, __sk_common.skc_rcv_saddr);
 		READ(remote.word[0], sk, __sk_common.skc_daddr);
-		return tag_v4(local.word[0], remote.word[0], ports, protocol, netns_cookie);
+		return tag_v4(local.word[0], remote.word[0], ports, protocol, place);
 	}
 	if (family != AF_INET6)
 		return 0;
 	READ(local, sk, __sk_common.skc_v6_rcv_saddr);
-	return tag_v6(local.word, remote.word, ports, protocol, netns_cookie);
+	return tag_v6(local.word, remote.word, ports, protocol, place);
 }

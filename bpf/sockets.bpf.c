@@ -217,7 +217,7 @@ static __always_inline enum parsed look(struct __sk_buff *skb, int direction, st
 		return parsed;
 	ports = direction == OUT ? pair_of(packet->source_port, packet->destination_port) :
 				   pair_of(packet->destination_port, packet->source_port);
-	netns = cookie_of(netns_of(skb));
+	netns = place_of(netns_of(skb));
 	sight->count = COUNT(packet->packets, packet->bytes);
 	sight->flags = packet->flags;
 	sight->protocol = packet->protocol;
@@ -283,7 +283,7 @@ static __always_inline bool glance(struct __sk_buff *skb, const int direction, s
 		remote = packet->ip.source;
 		ports = pair_of(bpf_ntohs(packet->tcp.destination), bpf_ntohs(packet->tcp.source));
 	}
-	sight->tag = tag_v4(local, remote, ports, sight->protocol, cookie_of(netns_of(skb)));
+	sight->tag = tag_v4(local, remote, ports, sight->protocol, place_of(netns_of(skb)));
 	return true;
 }
 

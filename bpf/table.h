@@ -142,6 +142,22 @@ static __always_inline __u64 finish(__u64 hash)
 	return (hash ^ hash >> 32) | 1;
 }
 
+/* Keeps network namespaces apart in the tags of sockets: how far one's address is from that of a map, for the verifier
+ * lets pointers be subtracted and nothing else. Its cookie lies in a cache line that little else touches, 15 ns away.
+ * The namespace is to be from FOLLOW. */
+static __always_inline __u64 place_of(struct net *netns)
+{
+	if (!netns)
+		return 0;
+	return &bpf_cast_to_kern_ctx ? (long)netns - (long)&losses : (long)netns;
+}
+
+/* The same of a namespace of which the address alone is known, by READ. */
+static __always_inline __u64 place_of_address(struct net *netns)
+{
+	return place_of(&bpf_rdonly_cast ? bpf_rdonly_cast(netns, bpf_core_type_id_kernel(struct net)) : netns);
+}
+
 static __always_inline __u64 tag_v4(__u32 local, __u32 remote, __u32 ports, __u32 protocol, __u64 place)
 {
 	return finish(nh(local, remote, 0) + nh(ports, protocol, 1) + nh(place, place >> 32, 2));

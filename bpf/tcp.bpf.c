@@ -21,7 +21,7 @@ static __always_inline __u64 tag_of_tcp(struct sock *sk, struct tcp_sock *tcp)
 		return tag_of_socket(sk);
 	ports = pair_of(bpf_ntohs(tcp->inet_conn.icsk_inet.inet_sport), bpf_ntohs(remote_port));
 	return tag_v4(sk->__sk_common.skc_rcv_saddr, sk->__sk_common.skc_daddr, ports, IPPROTO_TCP,
-		      sk->__sk_common.skc_net.net->net_cookie);
+		      place_of(FOLLOW(sk, __sk_common.skc_net.net)));
 }
 
 static __always_inline void close_record(const struct details *details, __u32 state, const int direction,

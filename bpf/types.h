@@ -203,6 +203,7 @@ struct linux_binprm {
 
 /* Since 6.2 a packet program may see its packet as the kernel has it, and follow its pointers. */
 extern void *bpf_cast_to_kern_ctx(void *context) __ksym __weak;
+extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
 
 static __always_inline struct sk_buff *packet_of(struct __sk_buff *skb)
 {
