@@ -97,6 +97,18 @@ def test_many_flows_are_sampled_drops_never(browser: Browser, ring: Ring) -> Non
         assert sent < 500
 
 
+def test_flows_that_come_late_together_are_shown_whole(browser: Browser, ring: Ring) -> None:
+    with page(browser) as tab:
+        tab.sub(1, "flows", max_rows=100)
+        tab.until(Type.FLOWS)
+        more(ring, 200, Verdict.FORWARDED)
+        seen_of_all = sent = 0
+        while seen_of_all < 200:
+            head, _ = tab.until(Type.FLOWS)
+            seen_of_all, sent = seen_of_all + head["seen"], sent + head["sent"]
+        assert sent == 200
+
+
 def test_losses_are_rows_of_their_own(browser: Browser, ring: Ring) -> None:
     with page(browser) as tab:
         tab.sub(1, "flows")

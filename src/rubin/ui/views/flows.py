@@ -17,6 +17,7 @@ from rubin.ui.views.view import Lens
 _TROUBLED = 4  # times as many rows may be sent where they are drops and errors
 _SNAPSHOTS, _MOST_SNAPSHOT = 20, 20_000
 _RATE_S = 5.0
+_UNUSED_S = 3.0  # whose rows that were not needed may be sent later
 _QUIET_S = 1.0  # so often at least a tab hears that there was nothing
 
 _Rows = dict[str, Array]
@@ -49,6 +50,7 @@ class Flows:
         self._texts: Texts = lens.dictionary.texts()
         self._counts: deque[tuple[float, int]] = deque()
         self._told = 0.0
+        self._ticked, self._unused = time.monotonic(), self._most * _UNUSED_S
 
     def prepare(self) -> None:
         """The newest flows that are held."""
@@ -92,7 +94,7 @@ class Flows:
 
     def _picked(self, batches: Iterable[FlowBatch]) -> tuple[list[FlowBatch], _Count]:
         """Those to send, in the order in which they came: the newest in trouble, and others spread evenly."""
-        ordinary = max(1, int(self._most * self.every_s))
+        ordinary, used = self._room(), 0
         count, parts, picked = _Count(), list[tuple[int, FlowBatch]](), list[FlowBatch]()
         for batch in batches:
             count.lost += batch.lost
@@ -106,8 +108,17 @@ class Flows:
         for seen, batch in reversed(parts):
             trouble = went_wrong(batch)
             picked.insert(0, _thinned(batch, trouble, left, max(1, ordinary * seen // count.seen)))
-            left -= min(left, int(trouble.sum()))
+            bad = min(left, int(trouble.sum()))
+            left, used = left - bad, used + len(picked[0]) - bad
+        self._unused -= used
         return picked, count
+
+    def _room(self) -> int:
+        """How many ordinary rows may be sent now: what comes late, or after a quiet moment, is shown whole."""
+        now, before = time.monotonic(), self._ticked
+        self._unused = min(self._unused + self._most * (now - before), self._most * _UNUSED_S)
+        self._ticked = now
+        return max(1, int(self._unused))
 
     def _rows(self, batch: FlowBatch) -> _Part:
         return rows_of(batch, self._texts), went_wrong(batch)
