@@ -147,9 +147,11 @@ static __always_inline __u64 finish(__u64 hash)
  * The namespace is to be from FOLLOW. */
 static __always_inline __u64 place_of(struct net *netns)
 {
-	if (!netns)
-		return 0;
-	return &bpf_cast_to_kern_ctx ? (long)netns - (long)&losses : (long)netns;
+	__u64 place = (long)netns;
+
+	if (netns && &bpf_cast_to_kern_ctx) /* elsewhere it is a number already */
+		asm volatile("%0 -= %1" : "+r"(place) : "r"(&losses)); /* never ahead of the question, as of plain C */
+	return place;
 }
 
 /* The same of a namespace of which the address alone is known, by READ. */
