@@ -63,6 +63,6 @@ def _exchanges(batch: FlowBatch) -> tuple[npt.NDArray[np.intp], Array]:
     """The rows that stand for an exchange, and their latencies."""
     rows = _said(batch)
     rows = rows[batch["is_reply"][rows] == 1] if len(rows) else rows
-    told = batch.tables.messages.rows(batch["message"][rows])
-    exchange = told["type"] == MessageType.EXCHANGE
-    return rows[exchange], told["latency_ns"][exchange].astype(np.int64)
+    codes, messages = batch["message"][rows], batch.tables.messages
+    exchange = np.flatnonzero(messages.column("type", codes) == MessageType.EXCHANGE)
+    return rows[exchange], messages.column("latency_ns", codes[exchange]).astype(np.int64)

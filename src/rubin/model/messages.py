@@ -223,6 +223,16 @@ class Messages:
             whole(found)[here] = whole(self._chunks[number])[codes[here] & (_CHUNK - 1)]
         return found
 
+    def column(self, name: str, codes: npt.NDArray[np.integer]) -> Array:
+        """(n,) one column of the rows, copied: cheaper than all of them."""
+        chunk = codes >> _CHUNK_BITS
+        first, last = (int(chunk.min()), int(chunk.max())) if len(chunk) else (0, 0)
+        found: Array = self._chunks[first][name][codes & (_CHUNK - 1)]
+        for number in range(first + 1, last + 1):
+            here = np.flatnonzero(chunk == number)
+            found[here] = self._chunks[number][name][codes[here] & (_CHUNK - 1)]
+        return found
+
     def moved(self, rows: Array, source: "Messages") -> Array:
         """Rows of another table, their codes now those of this one's texts, attributes and DNS."""
         moved = rows.copy()

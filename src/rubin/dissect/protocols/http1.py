@@ -325,10 +325,10 @@ def queries(data: U8, at: I64, size: I64) -> I64:
 
 def is_trace(data: U8, at: I64) -> Mask:
     """(n,) bool: whether 32 small hexadecimal digits, not all 0, stand there between dashes (W3C trace context)."""
-    word = words(data)
-    digits = np.stack([word[at + part] for part in range(0, 32, 8)])
-    are_digits = np.frombuffer(digits.tobytes().translate(_ARE_DIGITS), np.uint64).reshape(digits.shape)
-    good = np.bitwise_and.reduce(are_digits) == _ALL_DIGITS
-    good &= np.bitwise_or.reduce(digits ^ _ZEROS) != 0
+    digits = windows(data, at, 32)
+    first, second, third, fourth = np.frombuffer(digits.tobytes().translate(_ARE_DIGITS), np.uint64).reshape(-1, 4).T
+    good = (first & second & third & fourth) == _ALL_DIGITS
+    first, second, third, fourth = (digits.view(np.uint64) ^ _ZEROS).T
+    good &= (first | second | third | fourth) != 0
     found: Mask = good & (data[at - 1] == ord("-")) & (data[at + 32] == ord("-"))
     return found
