@@ -11,7 +11,7 @@ static __always_inline __u8 is_reply(__u32 state, int direction)
 
 static __always_inline __u8 trace_reason(__u8 reply, bool is_new)
 {
-	return reply == REPLY_YES ? 3 : is_new ? 1 : reply == REPLY_NO ? 2 : 0; /* model/enums.TraceReason */
+	return reply == REPLY_YES ? 3 : reply != REPLY_NO ? 0 : is_new ? 1 : 2; /* model/enums.TraceReason */
 }
 
 static __always_inline void copy_addresses(struct flow_record *record, const __u64 *source, const __u64 *destination)

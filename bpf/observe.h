@@ -322,11 +322,11 @@ static __always_inline void observe(struct __sk_buff *skb, const int direction)
 	if (!entry) {
 		index = enlist(skb, &sight, direction);
 		entry = bpf_map_lookup_elem(ENTRIES, &index);
-		is_new = true;
 		if (!entry) {
 			lose(PLACE, COUNT_PACKETS(sight.count), COUNT_BYTES(sight.count));
 			return;
 		}
+		is_new = sight.protocol != IPPROTO_TCP || entry->state & FROM_START; /* else it is older than we are */
 	}
 	if (entry->state & OURS || is_suppressed(direction)) {
 		entry->used = now;

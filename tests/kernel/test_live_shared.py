@@ -14,7 +14,7 @@ import pytest
 from rubin.errors import RubinError
 from rubin.kernel import btf, uprobes
 from rubin.model import addresses
-from rubin.model.enums import TracePoint
+from rubin.model.enums import TracePoint, TraceReason
 from rubin.sources.live import Live
 from tests.kernel.live import Watching, between, peer, script, settings, watch
 from tests.kernel.programs import EMULATED
@@ -52,6 +52,7 @@ def test_a_connection_older_than_the_agent_has_its_owner_and_its_opener(
     known = flows.take(flows["is_reply"] >= 0)  # the client's side learns it from the listener's
     assert len(known)
     assert (known["is_reply"] == (known["source_port"] == said["destination_port"])).all()
+    assert TraceReason.NEW not in flows["trace_reason"]
 
 
 def test_a_flow_is_visible_within_200_ms(watching: Watching) -> None:

@@ -155,21 +155,23 @@ def test_forgotten_entries_tell_what_they_hold_and_begin_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "replies"),
+    ("first", "replies", "reasons"),  # 1: new, 2: established, 3: reply
     [
-        ([("out", SYN), ("in", SYN | ACK), ("out", ACK)], [0, 1, 0]),
-        ([("in", SYN), ("out", SYN | ACK), ("in", ACK)], [0, 1, 0]),
-        ([("out", SYN | ACK), ("in", ACK)], [1, 0]),
-        ([("out", ACK), ("in", PSH | ACK)], [255, 255]),
-        ([("out", RST | ACK)], [1]),  # the kernel refuses what nobody waits for
+        ([("out", SYN), ("in", SYN | ACK), ("out", ACK)], [0, 1, 0], [1, 3, 2]),
+        ([("in", SYN), ("out", SYN | ACK), ("in", ACK)], [0, 1, 0], [1, 3, 2]),
+        ([("out", SYN | ACK), ("in", ACK)], [1, 0], [3, 2]),
+        ([("out", ACK), ("in", PSH | ACK)], [255, 255], [0, 0]),
+        ([("out", RST | ACK)], [1], [3]),  # the kernel refuses what nobody waits for
     ],
     ids=["opened here", "opened there", "SYN not seen", "older than the agent", "refused"],
 )
-def test_who_opened(first: list[tuple[str, int]], replies: list[int]) -> None:
+def test_who_opened(first: list[tuple[str, int]], replies: list[int], reasons: list[int]) -> None:
     with programs("sockets") as loaded:
         for direction, flag in first:
             loaded.run(f"rubin_socket_{direction}", request(flag) if direction == "out" else answer(flag))
-        assert loaded.records()["reply"].tolist() == replies
+        records = loaded.records()
+        assert records["reply"].tolist() == replies
+        assert records["trace_reason"].tolist() == reasons
 
 
 def test_the_same_ports_again_are_a_new_connection() -> None:
