@@ -45,7 +45,10 @@ def test_rows_beyond_a_chunk_are_found():
     codes = [table.extend(count, {"status": np.arange(count), "protocol": 1}) for count in (5, 20_000, 1, 9_000)]
     for part in codes:
         assert table.rows(part)["status"].tolist() == list(range(len(part)))
-    assert table.rows(np.concatenate(codes)[::-7])["status"].tolist() == np.concatenate(
+    some = np.concatenate(codes)[::-7]
+    assert table.column("status", some).tolist() == table.rows(some)["status"].tolist()
+    assert table.column("status", some[:0]).tolist() == []
+    assert table.rows(some)["status"].tolist() == np.concatenate(
         [np.arange(len(part)) for part in codes]
     )[::-7].tolist()  # fmt: skip
 

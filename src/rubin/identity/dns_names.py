@@ -95,25 +95,24 @@ class DnsNames:
     def _learn(self, batch: FlowBatch) -> None:
         rows = np.flatnonzero(batch["message"]) if "message" in batch else np.zeros(0, np.int64)
         rows = rows[batch["is_reply"][rows] == 1]
-        if not len(rows):
-            return
         messages = batch.tables.messages
+        rows = rows[messages.column("dns", batch["message"][rows]) > 0]
         said = messages.rows(batch["message"][rows])
-        answers = (said["dns"] > 0) & (said["failed"] == 0) & (said["type"] != MessageType.REQUEST)
-        rows, said = rows[answers], said[answers]
+        told = (said["failed"] == 0) & (said["type"] != MessageType.REQUEST)
+        rows, dns = rows[told], said["dns"][told]
         if not len(rows):
             return
         # An answer goes to its client; where that is elsewhere, its namespace is not known, and its address counts.
         here = at_socket(batch, "destination")[rows] | (batch["source_low"][rows] == batch["destination_low"][rows])
         client = np.where(here, self._netns(batch.tables)[batch["process"][rows]], batch["destination_low"][rows])
         answers = self._answers.setdefault(batch.tables, _Answers())
-        answers.learn(said["dns"], batch.tables.messages, self._number)
+        answers.learn(dns, messages, self._number)
         have = np.arange(len(rows))
         for place in range(_MOST_IPS):
-            have = have[answers.count[said["dns"][have]] > place]
+            have = have[answers.count[dns[have]] > place]
             if not len(have):
                 break
-            codes, time_ns = said["dns"][have], batch["time_ns"][rows[have]]
+            codes, time_ns = dns[have], batch["time_ns"][rows[have]]
             high, low = answers.addresses(codes, place)
             keys = mix(client[have], high, low)
             self._take(keys, answers.number[codes], time_ns, time_ns + answers.lasts_ns[codes])
