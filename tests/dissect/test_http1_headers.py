@@ -55,6 +55,7 @@ def test_names_are_told_and_harmless_values():
         (b"\r\na: b\r\n c\r\n\td\r\n\r\n", [("a", "b c d")]),
         (b"\r\n a: b\r\nc: d\r\n\r\n", [("c", "d")]),  # goes on with nothing
         (b"\r\na: b\r\nno colon\r\n e: f\r\nc: d\r\n\r\n", [("a", "b"), ("c", "d")]),
+        (b"\r\nword\r\nc: d\r\n\r\n", [("c", "d")]),
         (b"\r\n: b\r\na b: c\r\n\xff: d\r\nok : e\r\n\r\n", [("ok", "e")]),
         (b"\r\na: b\r\nc: d", [("a", "b")]),  # cut: the line may go on
         (b"\r\na: b\r", []),
