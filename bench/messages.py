@@ -49,7 +49,7 @@ class _Heard:
     def __init__(self, slots: Records) -> None:
         self.lanes, self._slots, self._at, self.fill = self, slots, 0, 0.0
 
-    def peek(self, most: int) -> Slots:
+    def peek(self, most: int, _: int) -> Slots:
         return Slots(self._slots["record"], np.arange(self._at, min(self._at + most, len(self._slots) - 1)))
 
     def advance(self) -> None:
@@ -103,7 +103,7 @@ def _round(figures: Figures, kind: str, slots: Records, passes: int) -> None:
         heard.go_on()
         while not heard.done:
             decoder.renew_when_full()
-            batch = timed("dissect", lambda: listening.take(decoder, 0, 1))
+            batch = timed("dissect", lambda: listening.take(decoder, 0, 1, 1))
             if batch is None:
                 continue
             exchanges += len(batch)

@@ -53,6 +53,11 @@ class Watching:
         return concat(self._batches)
 
     @property
+    def batches(self) -> list[FlowBatch]:
+        """The same as they came."""
+        return list(self._batches)
+
+    @property
     def empty_batches(self) -> int:
         """How many came that told of no flow."""
         return sum(not len(batch) for batch in self._batches)

@@ -3,7 +3,7 @@
 tcp BYTES: a connection over which BYTES go one way. udp NUMBER: datagrams of 100 bytes from one socket
 to another. old BYTES: a connection that says where it is, and sends when told to. flood NUMBER: datagrams
 to as many ports, whether anyone is there or not. short NUMBER: connections one after the other, a hundred a
-second, each with a word that no protocol has.
+second, each with a word that no protocol has. http NUMBER: connections, each with a request and its answer.
 """
 
 import json
@@ -79,7 +79,20 @@ def short(number: int) -> dict[str, int]:
         return {"destination_port": server.getsockname()[1]}
 
 
+def http(number: int) -> dict[str, int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for _ in range(number):
+            with socket.create_connection(server.getsockname()) as client, server.accept()[0] as accepted:
+                client.sendall(b"GET /one HTTP/1.1\r\nHost: here\r\n\r\n")
+                accepted.recv(100)
+                accepted.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+                client.recv(100)
+        return {"destination_port": server.getsockname()[1]}
+
+
 if __name__ == "__main__":
     begun_ns = time.time_ns()
-    said = {"tcp": tcp, "udp": udp, "old": old, "flood": flood, "short": short}[sys.argv[1]](int(sys.argv[2]))
+    said = {"tcp": tcp, "udp": udp, "old": old, "flood": flood, "short": short, "http": http}[sys.argv[1]](
+        int(sys.argv[2])
+    )
     print(json.dumps({**said, "pid": os.getpid(), "begun_ns": begun_ns, "ended_ns": time.time_ns()}), flush=True)

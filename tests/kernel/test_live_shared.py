@@ -8,12 +8,15 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 
 from rubin.errors import RubinError
 from rubin.kernel import btf, uprobes
 from rubin.model import addresses
+from rubin.model.batch import FlowBatch
 from rubin.model.enums import TracePoint, TraceReason
 from rubin.sources.live import Live
 from tests.kernel.live import Watching, between, peer, script, settings, watch
@@ -102,6 +105,30 @@ def test_a_server_with_whom_nothing_is_read_is_soon_left_alone(watching: Watchin
     before = left_alone()
     peer("short", 400)
     wait_for(lambda: left_alone() - before > 200, "most of them to be left alone")
+
+
+def test_what_is_said_comes_behind_the_flows_of_its_connection(watching: Watching) -> None:
+    """Else nobody knows yet who talks."""
+    number = 100 if EMULATED else 2_000
+    port = peer("http", number)["destination_port"]
+
+    def ports(flows: FlowBatch, chosen: Any) -> list[int]:
+        rows = flows.take(np.flatnonzero(chosen))
+        answers = rows["source_port"] == port
+        return np.where(answers, rows["destination_port"], rows["source_port"]).tolist()  # type: ignore[no-any-return]
+
+    def of_it(flows: FlowBatch) -> Any:
+        return (flows["source_port"] == port) | (flows["destination_port"] == port)
+
+    watching.until(lambda flows: int((of_it(flows) & (flows["message"] > 0)).sum()) >= number)
+    early: set[int] = set()
+    known: set[int] = set()
+    for flows in watching.batches:
+        if len(flows):
+            heard = flows["message"] > 0 if "message" in flows else np.zeros(len(flows), np.bool_)
+            early |= set(ports(flows, of_it(flows) & heard)) - known
+            known |= set(ports(flows, of_it(flows) & ~heard))
+    assert early == set()
 
 
 def test_the_agents_own_traffic_is_left_out(watching: Watching) -> None:

@@ -84,14 +84,14 @@ class Lanes:
         """Slots ever taken out, those given up by their writer included."""
         return int(self._lanes["taken"].sum())
 
-    def peek(self, most: int = _ALL) -> Slots:
-        """About so many records in place, the oldest first; valid until `advance`.
+    def peek(self, most: int = _ALL, until_ns: int = _ALL) -> Slots:
+        """About so many records in place, of up to that time, the oldest first; valid until `advance`.
 
         Those of a lane end at the first slot that is still being written. What came while we looked is left for the
         next time: an answer may be seen in one lane where its question was not yet, in another.
         """
         self._signal.clear()
-        now_ns = time.monotonic_ns()
+        now_ns = min(time.monotonic_ns(), until_ns)
         given, taken = self._lanes["given"].copy(), self._lanes["taken"].copy()
         runs = [self._written(lane, int(taken[lane]), int(given[lane])) for lane in range(len(given))]
         times = [self._slots["record"]["time_ns"][rows].view(np.int64) for rows in runs]

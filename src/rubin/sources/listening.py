@@ -64,10 +64,13 @@ class Listening:
         self._looked_s = now_s
         return True
 
-    def take(self, flows: Flows, offset_ns: int, now_ns: int) -> FlowBatch | None:
-        """The next exchanges; None where there are none. `now_ns` is CLOCK_MONOTONIC."""
+    def take(self, flows: Flows, offset_ns: int, now_ns: int, until_ns: int) -> FlowBatch | None:
+        """The next exchanges; None where there are none. What was said after `until_ns` is left for the next time.
+
+        Times are CLOCK_MONOTONIC.
+        """
         messages = flows.tables.messages
-        said = self.payloads.lanes.peek(MOST_PACKETS)
+        said = self.payloads.lanes.peek(MOST_PACKETS, until_ns)
         self._more = len(said) >= MOST_PACKETS
         told = self.stage.read(_segments(said), messages)
         self.payloads.lanes.advance()

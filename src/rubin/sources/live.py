@@ -34,6 +34,7 @@ MOST_ROWS = 32_768
 """Of a batch: the larger, the less its fixed cost weighs, and this one takes 15 ms; more is in the next one."""
 
 _MEASURE_EVERY_S = 30  # the programs are timed for one second of so many
+_APART_NS = 50_000_000  # that what is said waits for flows, at most
 _PAUSE_S = 0.12  # so that a flow is visible within 0.2 s; each look costs milliseconds, however little there is
 
 
@@ -101,6 +102,7 @@ class Live:
         self._ending = threading.Event()
         self._closed = False
         self._iterating = 0  # the thread that does
+        self._told_ns = 0  # up to which time flows were, or a little later where they are far behind
         self._rested = threading.Event()
         self._rested.set()
         self._seconds = time.monotonic()
@@ -146,12 +148,16 @@ class Live:
 
     def _take(self, due: tuple[Lost, ...] | None = None) -> FlowBatch | None:
         """The next flows, if there are any. What was lost rides on them, or alone, however little it was."""
+        now_ns = told_ns = time.monotonic_ns()
         records = self._ring.peek(MOST_ROWS)
-        if not self._ending.is_set() and (count := settled(records, time.monotonic_ns())) < len(records):
-            records = self._ring.peek(count) if count else records[:0]
-            if not count:
-                return None if due is None else empty(self._flows.tables, due)
-        if not len(records):
+        if len(records) == MOST_ROWS:
+            told_ns = int(records["time_ns"][-1])
+        count = len(records) if self._ending.is_set() else settled(records, now_ns)
+        if count < len(records):
+            told_ns = int(records["time_ns"][count])
+            records = self._ring.peek(count)
+        self._told_ns = max(told_ns, now_ns - _APART_NS)
+        if not count:
             self._ring.advance()  # past records that were given up
             return None if due is None else empty(self._flows.tables, due)
         batch = self._flows.batch(records, epoch_offset_ns())
@@ -176,8 +182,9 @@ class Live:
         """What was said, as flows. What the line does with them counts as part of listening."""
         if self._listening is None or self._closed:
             return
-        begun_s = time.thread_time()
-        batch = self._listening.take(self._flows, epoch_offset_ns(), time.monotonic_ns())
+        begun_s, now_ns = time.thread_time(), time.monotonic_ns()
+        # Not ahead of the flows of its connection, which tell who talks.
+        batch = self._listening.take(self._flows, epoch_offset_ns(), now_ns, self._told_ns)
         if batch is not None:
             yield batch
         self._listening.governor.listened_s += time.thread_time() - begun_s
