@@ -53,9 +53,9 @@ class Writer:
     def write(self, lane: int, number: int, time_ns: int | None = None, tag: int = 1) -> None:
         self.submit(*self.reserve(lane), number, time_ns, tag)
 
-    def read(self, most: int = 1 << 30) -> list[int]:
+    def read(self, most: int = 1 << 30, until_ns: int = 1 << 62) -> list[int]:
         """The numbers of what is there by now."""
-        slots = self.lanes.peek(most)
+        slots = self.lanes.peek(most, until_ns)
         found = slots.records["sequence"][slots.rows].tolist()
         self.lanes.advance()
         return list(found)
@@ -105,6 +105,14 @@ def test_a_slot_that_is_being_written_ends_its_lane_only(writer: Writer) -> None
     assert writer.read() == [1, 3]
     writer.submit(*slot, 2)
     assert writer.read() == [2, 4]
+
+
+def test_what_came_later_is_left_for_the_next_time(writer: Writer) -> None:
+    for number in range(20):
+        writer.write(number % LANES, number)
+    assert writer.read(until_ns=12) == list(range(13))
+    assert writer.read(until_ns=12) == []
+    assert writer.read() == list(range(13, 20))
 
 
 def test_a_batch_has_about_so_many_and_those_are_the_oldest(writer: Writer) -> None:
