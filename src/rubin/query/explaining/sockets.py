@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from rubin.model.tables import Endpoint, Process
 from rubin.query.explaining.case import Case, End
 from rubin.query.explaining.history import History
+from rubin.query.explaining.listener import is_unheard
 from rubin.query.explaining.phrases import moment
 from rubin.query.explaining.verdict import named
 from rubin.words import facts, hubble
@@ -33,6 +34,9 @@ def _unknown(case: Case, history: History, end: End) -> Iterator[str]:
         (process,) = history.server.rows("process")
         at = moment(int(history.server["time_ns"][0]))
         yield f"  Its process is not known; at {at} the port belonged to {facts.process(process)}."
+        return
+    if end == case.server and is_unheard(case):
+        yield "  It has no process: the kernel found no socket for it."
         return
     yield "  Its process is not known: the socket is on another host, or was gone before it could be looked up."
 
