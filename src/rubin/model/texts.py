@@ -106,7 +106,10 @@ class Texts:
         """(n,) the code of each text, which lies in `data` from `starts` on; of each `MOST_BYTES` are kept."""
         found = np.zeros(len(starts), np.uint32)
         lengths, below = np.minimum(lengths, MOST_BYTES), 0
+        longest = int(lengths.max(initial=0))
         for width in _WIDTHS:
+            if below >= longest:
+                break
             group = np.flatnonzero((lengths > below) & (lengths <= width))
             for at in range(0, len(group), _BLOCK_BYTES // width):
                 rows = group[at : at + _BLOCK_BYTES // width]
