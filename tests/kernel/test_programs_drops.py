@@ -182,6 +182,7 @@ def test_a_healthy_conversation_drops_nothing(lab: World, loaded: Programs) -> N
             handler.close()  # with most of it unread
             client.close()
     watcher = lab.socket(lab.near, socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    never_reads = lab.socket(lab.near, socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
     for there in ("10.77.0.2", "fd77::2"):
         ping = ["ip", "netns", "exec", lab.near, "ping", "-c2", "-i0.1", there]
         subprocess.run(ping, check=True, stdout=subprocess.DEVNULL)
@@ -189,6 +190,7 @@ def test_a_healthy_conversation_drops_nothing(lab: World, loaded: Programs) -> N
         client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         client.sendto(b"everybody", ("10.77.0.255", 8008))
     watcher.close()
+    never_reads.close()
     with lab.socket(lab.near, socket.AF_INET, DATAGRAM) as client:  # the sentinel: a real drop, after all that
         client.sendto(b"", ("10.77.0.2", 8005))
         records = loaded.wait(lambda all_: len(of_port(all_[all_["kind"] == DROP], 8005)) > 0, "the sentinel")

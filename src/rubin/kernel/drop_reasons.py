@@ -11,7 +11,7 @@ _SUBSYSTEM_PREFIX = "SKB_DROP_REASON_SUBSYS_"
 # (before 6.3), and the made-up packets on which programs are run (our own sweeps are). Elsewhere such a free may be a
 # drop: a route into a blackhole is one.
 QUIET = (
-    *("tcp_v4_rcv", "tcp_v6_rcv", "tcp_rcv_state_process", "udp_destruct_common", "icmpv6_rcv"),
+    *("tcp_v4_rcv", "tcp_v6_rcv", "tcp_rcv_state_process", "udp_destruct_common", "inet_sock_destruct", "icmpv6_rcv"),
     "bpf_prog_test_run_skb",
 )
 
