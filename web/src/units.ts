@@ -4,14 +4,19 @@ export const NONE = "–";
 const SI = ["", "k", "M", "G", "T"];
 const IEC = ["B", "KiB", "MiB", "GiB", "TiB"];
 
+/** Without the last digits, which depend on the order in which numbers were added up: a half stays a half. */
+const settled = (value: number): number => Number(value.toPrecision(12));
+
 /** With three significant digits and no exponent. */
-export function digits(value: number): string {
+export function digits(exact: number): string {
+  const value = settled(exact);
   const size = Math.abs(value);
   if (size >= 100 || Number.isInteger(value)) return String(Math.round(value));
   return String(Number(value.toFixed(size >= 10 ? 1 : size >= 1 ? 2 : 3)));
 }
 
-function scaled(value: number, step: number, names: string[]): [string, string] {
+function scaled(exact: number, step: number, names: string[]): [string, string] {
+  let value = settled(exact);
   let place = 0;
   while (Math.abs(value) >= step && place < names.length - 1) {
     value /= step;

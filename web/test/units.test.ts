@@ -18,6 +18,8 @@ test.each([
   [rate(0), "0/s"],
   [rate(5.2), "5.2/s"],
   [rate(1234), "1.23k/s"],
+  [rate(115.49999999999999), "116/s"], // 115.5, added up in another order
+  [rate(999.9999999999999), "1k/s"],
   [rate(0.5), "30/min"],
   [rate(0.0001), "0.1/min"],
   [rate(NaN), "–"],
