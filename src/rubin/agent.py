@@ -235,6 +235,7 @@ class Agent:
         thread = ServerThread(self.server)
         thread.start()
         stack.callback(thread.close)
+        self._serving = thread.number
         if settings.metrics_address:
             page = http.Server(settings.of_metrics_server(), self.metrics.exposition)
             self.metrics.own.add_families(page.requests.families)
@@ -245,7 +246,7 @@ class Agent:
     def run(self) -> None:
         """The line, until the source ends."""
         try:
-            self.live.manners = Manners()
+            self.live.manners = Manners([self._serving])
         except OSError as error:  # a filter of system calls, say: everything works without it
             _LOG.warning("cannot give way to who is observed: %s", error)
         sinks = [("store", self.ring.append), ("metrics", self._count)]

@@ -1,4 +1,4 @@
-"""The thread that gives way, and no other; while there is time to spare."""
+"""The threads that give way, and no others; while there is time to spare."""
 
 import os
 import threading
@@ -53,7 +53,7 @@ def test_a_thread_begins_as_a_batch_of_lower_priority_and_no_other_does():
 @pytest.mark.skipif(not MAY_COME_BACK, reason="without CAP_SYS_NICE nobody comes back from SCHED_IDLE")
 def test_it_gives_way_to_everybody_while_there_is_time_to_spare(stat):
     def run():
-        manners, seen = Manners(stat.path), []
+        manners, seen = Manners(stat=stat.path), []
         start = manners._looked_s
         for second, (used, idle) in enumerate([(150, 50), (195, 5), (190, 10), (150, 50)], 1):
             stat.passes(used, idle)
@@ -66,9 +66,32 @@ def test_it_gives_way_to_everybody_while_there_is_time_to_spare(stat):
 
 
 @pytest.mark.skipif(not MAY_COME_BACK, reason="without CAP_SYS_NICE nobody comes back from SCHED_IDLE")
+def test_others_are_as_the_thread_is_and_one_that_is_gone_is_passed_over(stat):
+    over = threading.Event()
+    other = threading.Thread(target=over.wait)
+    other.start()
+    number = other.native_id
+    assert number is not None
+    gone = in_a_thread(threading.get_native_id)
+
+    def run():
+        manners = Manners([gone, number], stat.path)
+        seen = [os.sched_getscheduler(number)]
+        stat.passes(150, 50)
+        manners.look(0.0, manners._looked_s + 1)
+        return [*seen, os.sched_getscheduler(number)]
+
+    try:
+        assert in_a_thread(run) == [os.SCHED_BATCH, os.SCHED_IDLE]
+    finally:
+        over.set()
+        other.join()
+
+
+@pytest.mark.skipif(not MAY_COME_BACK, reason="without CAP_SYS_NICE nobody comes back from SCHED_IDLE")
 def test_who_is_late_takes_turns_at_once_and_for_a_second(stat):
     def run():
-        manners = Manners(stat.path)
+        manners = Manners(stat=stat.path)
         start = manners._looked_s
         stat.passes(0, 200)
         found = []
@@ -85,7 +108,7 @@ def test_who_could_not_come_back_does_not_go(stat, monkeypatch):
     monkeypatch.setattr(privileges, "held", lambda: frozenset())
 
     def run():
-        manners = Manners(stat.path)
+        manners = Manners(stat=stat.path)
         stat.passes(0, 200)
         manners.look(0.0, manners._looked_s + 1)
         return own()[0], manners.is_busy

@@ -100,6 +100,12 @@ class ServerThread:
             self._thread.join()
             raise self._failure
 
+    @property
+    def number(self) -> int:
+        """Of the thread, as the kernel counts (gettid(2)), once it has started."""
+        assert self._thread.native_id is not None
+        return self._thread.native_id
+
     def close(self) -> None:
         """Hang up and wait for the thread."""
         if self._thread.is_alive():

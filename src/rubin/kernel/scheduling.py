@@ -1,12 +1,15 @@
-"""How the thread that reads shares processors with those whom it observes (sched_setattr(2), sched(7))."""
+"""How threads that compute share processors with those whom they observe (sched_setattr(2), sched(7))."""
 
 import ctypes
 import os
 import struct
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rubin.kernel import privileges
+from rubin.kernel.turns import Turns
 
 _SET_ATTRIBUTES = 314  # the number of the call on x86-64
 _BATCH, _IDLE = 3, 5  # SCHED_BATCH: waking up, the thread interrupts nobody; SCHED_IDLE: everybody interrupts it
@@ -16,6 +19,7 @@ _SLICE_NS = 100_000  # the least that the kernel takes; since 6.12, before it is
 _SPARE = 0.1  # of all processors' time: with less, who gives way to all does not get on
 _LATE_S = 0.05
 _LOOK_S = 1.0
+_OWN = 0  # the number of the thread that calls
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -28,22 +32,31 @@ class Manners:
     turns are its own at any time.
     """
 
-    def __init__(self, stat: Path = Path("/proc/stat")) -> None:
-        """For the thread that calls. Raises OSError where the kernel does not let it choose."""
-        self._stat = stat
+    def __init__(self, others: Sequence[int] = (), stat: Path = Path("/proc/stat")) -> None:
+        """For the thread that calls, and for others by their numbers (gettid(2)), of which one may be gone.
+
+        Raises OSError where the kernel does not let it choose.
+        """
+        self._threads, self._stat = (_OWN, *others), stat
         self._ticks = self._read()
         self._looked_s = time.monotonic()
         self._policy, self.is_busy = _BATCH, False
         self._comes_back = privileges.SYS_NICE in privileges.held()
-        _choose(_BATCH)
+        self._turns = Turns()
+        self._choose(_BATCH)
 
     @property
     def gives_way(self) -> bool:
         """Whether it does so to everybody now."""
         return self._policy == _IDLE
 
+    def rest(self) -> None:
+        """Call it before each sleep."""
+        self._turns.end()
+
     def look(self, late_s: float, now_s: float | None = None) -> None:
         """Call it after each sleep, with how much longer it took than it was to be: who is late has no time to lose."""
+        self._turns.begin()
         now_s = time.monotonic() if now_s is None else now_s
         if self.gives_way and late_s > _LATE_S:
             self._looked_s, self._ticks = now_s, self._read()
@@ -51,6 +64,10 @@ class Manners:
         elif now_s - self._looked_s >= _LOOK_S:
             self._looked_s, self.is_busy = now_s, self._spare() < _SPARE
             self._be(_BATCH if self.is_busy or not self._comes_back else _IDLE)
+
+    def close(self) -> None:
+        """No more turns; in any thread."""
+        self._turns.close()
 
     def _spare(self) -> float:
         before, self._ticks = self._ticks, self._read()
@@ -64,13 +81,18 @@ class Manners:
 
     def _be(self, policy: int) -> None:
         if policy != self._policy:
-            _choose(policy)
+            self._choose(policy)
             self._policy = policy
 
+    def _choose(self, policy: int) -> None:
+        for thread in self._threads:
+            with suppress(ProcessLookupError):
+                _choose(thread, policy)
 
-def _choose(policy: int) -> None:
+
+def _choose(thread: int, policy: int) -> None:
     size = 48
     attributes = struct.pack("=IIQiIQQQ", size, policy, 0, _NICE, 0, _SLICE_NS, 0, 0)
-    if _libc.syscall(_SET_ATTRIBUTES, 0, attributes, 0) < 0:
+    if _libc.syscall(_SET_ATTRIBUTES, thread, attributes, 0) < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

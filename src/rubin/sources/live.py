@@ -143,6 +143,8 @@ class Live:
             if not self._closed:
                 yield from self._rest()
         finally:
+            if self.manners is not None:
+                self.manners.close()
             self._iterating = 0
             self._rested.set()
 
@@ -191,6 +193,8 @@ class Live:
 
     def _wait(self) -> None:
         """Sleep until the timer, the kernel's half-full signal, a changed interface, or `stop`."""
+        if self.manners is not None:
+            self.manners.rest()
         asleep_s = time.monotonic()
         woken = self._ring.wait(_PAUSE_S)
         if self.manners is not None:
