@@ -1,10 +1,10 @@
 """The demo's certificates, made as a user makes them: by `rubin certs`."""
 
 import shutil
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from demo import processes
 from demo.nodes.network import RELAY, Host
 from demo.place import FOLDER
 from rubin.errors import RubinError
@@ -51,7 +51,8 @@ def _hand_on() -> None:
 
 def _certs(rubin: str, verb: str, *words: str) -> str:
     command = [rubin, "certs", verb, *words, "--directory", str(AUTHORITY)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RubinError(f"rubin certs {verb} fails: {done.stderr.strip()}", "rubin certs show")
-    return done.stdout
+    making = processes.start("certs", command, processes.PIPE)
+    said, _ = making.communicate()
+    if making.returncode:
+        raise RubinError(f"rubin certs {verb} fails: {processes.log_of('certs').read_text().strip()}", "rubin certs show")
+    return said

@@ -67,6 +67,7 @@ def test_an_exchange_is_shown_as_the_server_has_it(watched: Watched, stage: Stag
         expect(panel).to_contain_text(told[side]["name"])
     for title, value in (("status", told["status"]), ("took", "9 ms"), ("node", told["node"])):
         expect(panel.locator(".row", has_text=re.compile(f"^{title}"))).to_contain_text(str(value))
+    page.wait_for_timeout(250)  # steps within 200 ms are one, to the back button
     panel.get_by_role("button", name="its flow").click()
     expect(panel).to_contain_text(told["response_uuid"] or told["request_uuid"])
     page.go_back()
