@@ -10,7 +10,7 @@ from bench.figures import Figures
 from bench.kernel import counts, statistics
 from bench.running import Running, agent
 
-_RATE = 8_000  # that the agent listens to without losing
+_RATE, _SECURE_RATE = 8_000, 2_000  # that the agent listens to without losing
 _SETTLE_S = 0.5
 _DEAF = ("--messages=false",)
 _ADDED = "l7_kernel_us_per_"
@@ -26,7 +26,7 @@ def measure(figures: Figures, folder: Path, quick: bool) -> None:
     it is taken at both.
 
     `l7_kernel_us_per_https`: CPU time of nginx, traps into the kernel included, which is what most of it is. Packets
-    that it sends arrive in its own time; those that it receives, in the client's. `…_client`: the same of wrk.
+    that it sends arrive in its own time; those that it receives, in the client's. `…_client`: the same of the client.
     `l7_kernel_us_per_https_go`: the same of a server by Go's crypto/tls. `…_nothing`: between two agents that do not
     listen. `l7_programs_us_per_https`: of our programs alone, at both ends.
     """
@@ -76,8 +76,8 @@ def _samples(tool: str, worker: int, go: int | None, seconds: float) -> Samples:
 
 def _https_samples(key: str, server: int, port: int, seconds: float) -> Samples:
     """The same of one server of HTTPS."""
-    with requests.unlimited(server, "https", port) as load:
-        time.sleep(_SETTLE_S)
+    with requests.paced_securely(server, port, _SECURE_RATE) as load:
+        world.wait_until(lambda: load.rate(_SETTLE_S) > _SECURE_RATE / 2)
         begun = _cpu_us(server), _cpu_us(load.sender.pid)
         answers = load.rate(seconds) * seconds
         return {

@@ -1,6 +1,7 @@
 """HTTP requests that go on and on, at a fixed rate (bench/http_rate.c) or as many as there can be (wrk)."""
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,17 +44,31 @@ def paced(
 
 
 @contextmanager
-def unlimited(server: int, scheme: str = "http", port: int = servers.HTTP) -> Iterator["Unlimited"]:
+def unlimited(server: int) -> Iterator["Load"]:
     """wrk with one thread; `server`: a process in the server's namespace, whose answers are counted."""
-    words = ("wrk", "-t1", f"-c{CONNECTIONS}", "-d600s", f"{scheme}://{world.FAR_ADDRESS}:{port}{_PATH}")
-    with subprocess.Popen(world.inside(world.NEAR, *words), stdout=subprocess.DEVNULL) as sender:
+    url = f"http://{world.FAR_ADDRESS}:{servers.HTTP}{_PATH}"
+    with _from(server, "wrk", "-t1", f"-c{CONNECTIONS}", "-d600s", url) as load:
+        yield load
+
+
+@contextmanager
+def paced_securely(server: int, port: int, rate: int) -> Iterator["Load"]:
+    """The same over TLS, at a rate, one request after the other."""
+    words = (sys.executable, "-m", "bench.clients", "https", world.FAR_ADDRESS, str(port), "0", str(600 * rate))
+    with _from(server, *words, str(rate)) as load:
+        yield load
+
+
+@contextmanager
+def _from(server: int, *client: str) -> Iterator["Load"]:
+    with subprocess.Popen(world.inside(world.NEAR, *client), stdout=subprocess.DEVNULL) as sender:
         try:
-            yield Unlimited(sender, server)
+            yield Load(sender, server)
         finally:
             sender.terminate()
 
 
-class Unlimited(NamedTuple):
+class Load(NamedTuple):
     """The load while it goes on."""
 
     sender: "subprocess.Popen[bytes]"
@@ -64,7 +79,7 @@ class Unlimited(NamedTuple):
         before, begun = count_snmp(self.server, "Tcp", "OutSegs"), time.perf_counter()
         time.sleep(over_s)
         if self.sender.poll() is not None:
-            raise RuntimeError("wrk ended by itself")
+            raise RuntimeError(f"{self.sender.args} ended by itself")
         return (count_snmp(self.server, "Tcp", "OutSegs") - before) / (time.perf_counter() - begun)
 
 

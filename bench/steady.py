@@ -7,7 +7,7 @@ from statistics import median
 
 from bench import requests, servers, switched, throughput, world
 from bench.figures import Figures
-from bench.requests import Unlimited
+from bench.requests import Load
 
 _SLICE_S, _TURNS = 3.0, 12
 _SETTLED_S, _LONGEST_S, _SAME = 3.0, 20.0, 0.2
@@ -29,7 +29,7 @@ def measure(figures: Figures, folder: Path, rounds: int) -> None:
             _tails(figures, running, lambda: following().p99_us, rounds)
 
 
-def _throughput(figures: Figures, running: switched.Switched, load: Unlimited, rounds: int) -> float:
+def _throughput(figures: Figures, running: switched.Switched, load: Load, rounds: int) -> float:
     """Requests a second, in short turns: what a shared machine can do changes within seconds by more than what is
     measured. Gives what nginx answers alone.
     """

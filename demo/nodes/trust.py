@@ -54,5 +54,6 @@ def _certs(rubin: str, verb: str, *words: str) -> str:
     making = processes.start("certs", command, processes.PIPE)
     said, _ = making.communicate()
     if making.returncode:
-        raise RubinError(f"rubin certs {verb} fails: {processes.log_of('certs').read_text().strip()}", "rubin certs show")
+        why = processes.log_of("certs").read_text().strip()
+        raise RubinError(f"rubin certs {verb} fails: {why}", "rubin certs show")
     return said
