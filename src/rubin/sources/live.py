@@ -143,10 +143,10 @@ class Live:
             if not self._closed:
                 yield from self._rest()
         finally:
-            if self.manners is not None:
-                self.manners.close()
             self._iterating = 0
             self._rested.set()
+            if self.manners is not None:
+                self.manners.close()
 
     def _take(self, due: tuple[Lost, ...] | None = None) -> FlowBatch | None:
         """The next flows, if there are any. What was lost rides on them, or alone, however little it was."""
