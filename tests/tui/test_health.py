@@ -57,6 +57,19 @@ def test_all_that_is_known_is_said_and_what_is_wrong_is_marked():
     check("health", look(feed, Health(STATUS, (), OWN)))
 
 
+def test_what_comes_before_the_view_is_laid_out_is_broken_where_the_screen_ends():
+    lines = health_lines(small(), 0, Health(STATUS, (), OWN), outputs())
+
+    async def counted():
+        async with looking(small(), (80, 50)) as (app, _):
+            view = app.health_view
+            assert view.size.width == 0
+            view.show(lines)
+            return view.count
+
+    assert asyncio.run(counted()) == len(lines)
+
+
 def test_less_than_all_is_never_rounded_to_all():
     assert "complete     ! 99.99 %" in look(small(), Health(STATUS, (), OWN))
 

@@ -123,7 +123,8 @@ class HealthView(LineView):
         return [(one,) for one in self._lines[first:end]]
 
     def _break(self) -> None:
-        width = max(_LEAST_WIDTH, self.size.width)
+        size = self.size or self.app.size  # before it is laid out: as wide as the screen
+        width = max(_LEAST_WIDTH, size.width)
         self._lines = [Cell(part, _style(line)) for line in self._told for part in wrapped(line, width)]
         self.changed()
 
