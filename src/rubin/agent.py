@@ -34,8 +34,8 @@ from rubin.identity.local import Local
 from rubin.identity.node import NodeLabels
 from rubin.identity.static import Static
 from rubin.identity.table import Names
-from rubin.kernel import processes
-from rubin.kernel.scheduling import Manners
+from rubin.kernel import processes, turns
+from rubin.kernel.scheduling import Manners, whole_process
 from rubin.metrics import http, own, sink
 from rubin.metrics.configuration import Configuration
 from rubin.metrics.dynamic import Dynamic
@@ -232,12 +232,11 @@ class Agent:
         stack.callback(self.exports.close)
         answers = Answers(self.names, processes.living, partial(owner, self.ring))
         self.server = Server(self.ring, settings.of_listen(), settings.node, self.status, answers)
-        thread = ServerThread(self.server)
+        thread = ServerThread(self.server, turns.Selector)
         thread.start()
         stack.callback(thread.close)
-        self._serving = thread.number
         if settings.metrics_address:
-            page = http.Server(settings.of_metrics_server(), self.metrics.exposition)
+            page = http.Server(settings.of_metrics_server(), turns.taken(self.metrics.exposition))
             self.metrics.own.add_families(page.requests.families)
             page.start()
             stack.callback(page.close)
@@ -246,7 +245,7 @@ class Agent:
     def run(self) -> None:
         """The line, until the source ends."""
         try:
-            self.live.manners = Manners([self._serving])
+            self.live.manners = Manners(whole_process)
         except OSError as error:  # a filter of system calls, say: everything works without it
             _LOG.warning("cannot give way to who is observed: %s", error)
         sinks = [("store", self.ring.append), ("metrics", self._count)]

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from rubin.kernel import privileges
-from rubin.kernel.scheduling import Manners
+from rubin.kernel.scheduling import Manners, whole_process
 
 MAY_COME_BACK = privileges.SYS_NICE in privileges.held()
 
@@ -75,7 +75,7 @@ def test_others_are_as_the_thread_is_and_one_that_is_gone_is_passed_over(stat):
     gone = in_a_thread(threading.get_native_id)
 
     def run():
-        manners = Manners([gone, number], stat.path)
+        manners = Manners(lambda: [gone, number], stat.path)
         seen = [os.sched_getscheduler(number)]
         stat.passes(150, 50)
         manners.look(0.0, manners._looked_s + 1)
@@ -86,6 +86,18 @@ def test_others_are_as_the_thread_is_and_one_that_is_gone_is_passed_over(stat):
     finally:
         over.set()
         other.join()
+
+
+def test_of_a_process_all_threads_are_meant():
+    over = threading.Event()
+    other = threading.Thread(target=over.wait)
+    other.start()
+    try:
+        assert {threading.get_native_id(), other.native_id} <= set(whole_process())
+    finally:
+        over.set()
+        other.join()
+    assert other.native_id not in whole_process()
 
 
 @pytest.mark.skipif(not MAY_COME_BACK, reason="without CAP_SYS_NICE nobody comes back from SCHED_IDLE")

@@ -1,12 +1,15 @@
 """The timer at which the kernel looks whether a thread's turn is over: for that thread, while it computes."""
 
+import asyncio
 import ctypes
+import os
 import threading
 import time
 
 import pytest
 
-from rubin.kernel.turns import Turns
+from rubin.kernel import turns as turns_module
+from rubin.kernel.turns import Selector, Turns, taken
 
 _libc = ctypes.CDLL(None)
 _LONG_S = 0.05
@@ -62,4 +65,60 @@ def test_after_closing_nothing_comes():
     turns = Turns()
     turns.begin()
     turns.close()
+    assert slept_s() >= _LONG_S
+
+
+def test_without_such_a_timer_nothing_happens(monkeypatch):
+    monkeypatch.setattr(turns_module, "_CREATE", -1)
+    turns = Turns()
+    turns.begin()
+    assert slept_s() >= _LONG_S
+    turns.end()
+    turns.close()
+
+
+def test_work_is_taken_in_turns_on_any_thread_and_nothing_comes_after_it():
+    found = []
+
+    def run():
+        found.append(taken(slept_s)())
+        found.append(slept_s())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert found[0] < _LONG_S / 2
+    assert found[1] >= _LONG_S
+
+
+def test_what_was_asked_and_told_goes_through():
+    assert taken(divmod)(7, 2) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        taken(divmod)(1, 0)
+    assert slept_s() >= _LONG_S
+
+
+def test_an_event_loop_works_in_turns_and_waits_without_them():
+    """A wait in epoll(7) is begun again by Python: how often it was, its CPU time tells."""
+    ours, theirs = os.pipe()
+
+    async def run():
+        await asyncio.sleep(0.01)
+        worked_s = slept_s()
+        loop = asyncio.get_running_loop()
+        came = loop.create_future()
+        loop.add_reader(ours, came.set_result, None)
+        loop.call_later(_LONG_S, os.write, theirs, b"!")
+        used_s = time.thread_time()
+        await came
+        return worked_s, time.thread_time() - used_s
+
+    try:
+        with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(Selector())) as runner:
+            worked_s, used_s = runner.run(run())
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert worked_s < _LONG_S / 2
+    assert used_s < _LONG_S / 50
     assert slept_s() >= _LONG_S

@@ -5,6 +5,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from selectors import BaseSelector, DefaultSelector
 from typing import Any
 
 from rubin import __version__
@@ -86,8 +87,9 @@ class Server:
 class ServerThread:
     """A server on a thread and loop of its own: `start()` returns when it answers, or raises what it raised."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, server: Server, selector: Callable[[], BaseSelector] = DefaultSelector) -> None:
+        """`selector` is called on the thread."""
+        self._server, self._selector = server, selector
         self._thread = threading.Thread(target=self._run, name="rubin-api", daemon=True)
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -100,12 +102,6 @@ class ServerThread:
             self._thread.join()
             raise self._failure
 
-    @property
-    def number(self) -> int:
-        """Of the thread, as the kernel counts (gettid(2)), once it has started."""
-        assert self._thread.native_id is not None
-        return self._thread.native_id
-
     def close(self) -> None:
         """Hang up and wait for the thread."""
         if self._thread.is_alive():
@@ -113,7 +109,8 @@ class ServerThread:
         self._thread.join()
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(self._selector())) as runner:
+            runner.run(self._serve())
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()

@@ -4,7 +4,7 @@ import ctypes
 import os
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,9 +19,18 @@ _SLICE_NS = 100_000  # the least that the kernel takes; since 6.12, before it is
 _SPARE = 0.1  # of all processors' time: with less, who gives way to all does not get on
 _LATE_S = 0.05
 _LOOK_S = 1.0
-_OWN = 0  # the number of the thread that calls
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def own() -> tuple[int, ...]:
+    """The thread that calls."""
+    return (0,)
+
+
+def whole_process() -> list[int]:
+    """All its threads; those to come are as who begins them."""
+    return list(map(int, os.listdir("/proc/self/task")))
 
 
 class Manners:
@@ -32,12 +41,11 @@ class Manners:
     turns are its own at any time.
     """
 
-    def __init__(self, others: Sequence[int] = (), stat: Path = Path("/proc/stat")) -> None:
-        """For the thread that calls, and for others by their numbers (gettid(2)), of which one may be gone.
-
-        Raises OSError where the kernel does not let it choose.
+    def __init__(self, threads: Callable[[], Iterable[int]] = own, stat: Path = Path("/proc/stat")) -> None:
+        """`threads`: whose they are, by numbers (gettid(2)), of which one may be gone. The turns are those of the
+        thread that calls. Raises OSError where the kernel does not let it choose.
         """
-        self._threads, self._stat = (_OWN, *others), stat
+        self._threads, self._stat = threads, stat
         self._ticks = self._read()
         self._looked_s = time.monotonic()
         self._policy, self.is_busy = _BATCH, False
@@ -85,7 +93,7 @@ class Manners:
             self._policy = policy
 
     def _choose(self, policy: int) -> None:
-        for thread in self._threads:
+        for thread in self._threads():
             with suppress(ProcessLookupError):
                 _choose(thread, policy)
 

@@ -6,34 +6,37 @@ which it lay down to sleep: a server whose next request is there waits for the t
 """
 
 import ctypes
-import os
+import selectors
 import signal
 import struct
 import threading
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 _SIGNAL = signal.SIGRTMIN
 _EVERY_NS = 250_000
 _CREATE, _SET, _DELETE = 222, 223, 226  # the numbers of the calls on x86-64; libc has them since 2.34 only
 _MONOTONIC = 1  # of CLOCK_*
 _THIS_THREAD = 4  # SIGEV_THREAD_ID: the signal interrupts nobody else
-_FAILED = ctypes.c_void_p(-1).value  # SIG_ERR
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_Asked = ParamSpec("_Asked")
+_Told = TypeVar("_Told")
+
+_libc = ctypes.CDLL(None)
 _libc.signal.argtypes, _libc.signal.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
 
 
 class Turns:
-    """For the thread that makes it. Nothing of Python runs for it; system calls that it interrupts are begun again."""
+    """For the thread that makes it. Nothing of Python runs for it; system calls that it interrupts are begun again.
+
+    Where the kernel has no such timer for it (a filter of system calls, say), nothing happens.
+    """
 
     def __init__(self) -> None:
-        """Raises OSError where the kernel has no such timer for it."""
-        look = ctypes.cast(_libc.clock, ctypes.c_void_p)
-        if _libc.signal(_SIGNAL, look) == _FAILED:
-            _fail()
+        _libc.signal(_SIGNAL, ctypes.cast(_libc.clock, ctypes.c_void_p))
         event = struct.pack("=Qiii44x", 0, _SIGNAL, _THIS_THREAD, threading.get_native_id())
         timer = ctypes.c_int()
-        _call(_CREATE, _MONOTONIC, event, ctypes.byref(timer))
-        self._timer = timer.value
+        self._timer = timer.value if _libc.syscall(_CREATE, _MONOTONIC, event, ctypes.byref(timer)) == 0 else None
         self._begun = False
 
     def begin(self) -> None:
@@ -48,19 +51,48 @@ class Turns:
 
     def close(self) -> None:
         """For good."""
-        _call(_DELETE, self._timer)
-        self._begun = False
+        if self._timer is not None:
+            _libc.syscall(_DELETE, self._timer)
+        self._timer, self._begun = None, False
 
     def _set(self, every_ns: int) -> None:
-        _call(_SET, self._timer, 0, struct.pack("=qqqq", 0, every_ns, 0, every_ns), None)
-        self._begun = every_ns > 0
+        if self._timer is not None:
+            _libc.syscall(_SET, self._timer, 0, struct.pack("=qqqq", 0, every_ns, 0, every_ns), None)
+            self._begun = every_ns > 0
 
 
-def _call(number: int, *arguments: object) -> None:
-    if _libc.syscall(number, *arguments) < 0:
-        _fail()
+class Selector(selectors.EpollSelector):
+    """For an event loop: short turns from when something came until there is nothing to do but wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._turns = Turns()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """What came."""
+        came = super().select(0)  # to set a timer takes longer
+        if came or (timeout is not None and timeout <= 0):
+            return came
+        self._turns.end()
+        came = super().select(timeout)
+        self._turns.begin()
+        return came
+
+    def close(self) -> None:
+        """No more turns, either."""
+        self._turns.close()
+        super().close()
 
 
-def _fail() -> None:
-    number = ctypes.get_errno()
-    raise OSError(number, os.strerror(number))
+def taken(work: Callable[_Asked, _Told]) -> Callable[_Asked, _Told]:
+    """The same in short turns, on whichever thread it is called."""
+
+    def in_turns(*asked: _Asked.args, **named: _Asked.kwargs) -> _Told:
+        turns = Turns()
+        turns.begin()
+        try:
+            return work(*asked, **named)
+        finally:
+            turns.close()
+
+    return in_turns

@@ -14,6 +14,7 @@ from rubin.kernel import libraries, uprobes
 from rubin.kernel.elf import UnfitError
 from rubin.kernel.libraries import Content, Mapped
 from rubin.kernel.objects import Objects
+from rubin.kernel.turns import Turns
 from rubin.kernel.uprobes import Uprobes
 from rubin.kernel.writes import Writes
 
@@ -81,17 +82,20 @@ class Clear:
         if not self._is_loaded():
             return
         self._uprobes = Uprobes(self._objects)
-        written: set[int] = set()
+        turns, written = Turns(), set[int]()
         try:
             while not self._stopping.is_set():
+                turns.begin()
                 try:
                     self.look(time.monotonic(), written)
                 except Exception:
                     if not self._failures:
                         _LOG.exception("what=following of TLS libraries")
                     self._failures += 1
+                turns.end()
                 written = self._writes.wait(_EVERY_S)
         finally:
+            turns.close()
             self._release(self._libraries)
             self._libraries = []
 
