@@ -35,7 +35,7 @@ def measure(figures: Figures, folder: Path, quick: bool) -> None:
         if go is None:
             figures.note("there is no Go here: what HTTPS by its crypto/tls costs is not measured")
         before: Samples = {}
-        for _ in range(1 if quick else 5):
+        for _ in range(1 if quick else 9):
             with agent(folder, *_DEAF):
                 deaf = _samples(tool, worker, go, seconds)
             with agent(folder, *exchanges.ALL_HEARD) as running:

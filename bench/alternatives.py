@@ -62,7 +62,7 @@ class _Load:
 
     def slowest_us(self, port: int, rate: float) -> float:
         """The slowest hundredth at a fixed rate."""
-        with requests.paced(self.rated, rate, self.seconds, port) as following:
+        with requests.paced(self.rated, rate, self.seconds, port, together=requests.TOGETHER) as following:
             return following().p99_us
 
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP requests at a fixed rate, whether or not earlier ones have been answered: a request waits for a free
-// connection, and its latency counts from when it was due.
+// connection, and its latency counts from when it was due. So many TOGETHER are due at a time, each on the connection
+// that has been idle for the longest.
 //
-//   http_rate ADDRESS PORT PATH CONNECTIONS RATE SECONDS
+//   http_rate ADDRESS PORT PATH CONNECTIONS RATE SECONDS TOGETHER
 //
 // For every line on its input it prints "answers p50 p99 p999", in microseconds, of the answers of the next so many
 // seconds; it asks until its input ends.
@@ -131,28 +132,30 @@ static void follow(int poll, int fd, struct connection *one)
 
 int main(int count, char **arg)
 {
-	static struct connection all[MOST], *idle[MOST];
+	static struct connection all[MOST], *idle[MOST]; // the idle ones, a queue that goes round
 	struct epoll_event events[MOST];
 	char request[1024], lines[16];
-	int connections, free_ones = 0, poll = epoll_create1(0);
+	int connections, poll = epoll_create1(0);
 	double rate, seconds, start, end = HUGE_VAL;
-	long asked = 0, size = 0;
+	long together, asked = 0, size = 0, first = 0, last = 0; // of the queue
 
-	if (count != 7)
+	if (count != 8)
 		return fprintf(stderr, "http_rate: see the head of bench/http_rate.c\n"), 2;
-	connections = atoi(arg[4]), rate = atof(arg[5]), seconds = atof(arg[6]);
+	connections = atoi(arg[4]), rate = atof(arg[5]), seconds = atof(arg[6]), together = atol(arg[7]);
 	if (connections < 1 || connections > MOST)
 		return fprintf(stderr, "http_rate: 1 to %d connections\n", MOST), 2;
+	if (together < 1)
+		return fprintf(stderr, "http_rate: 1 together at the least\n"), 2;
 	snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n", arg[3]);
 	for (int i = 0; i < connections; i++) {
 		all[i].fd = connected(arg[1], arg[2]);
 		size = answer_size(all[i].fd, request);
 		follow(poll, all[i].fd, &all[i]);
-		idle[free_ones++] = &all[i];
+		idle[last++ % MOST] = &all[i];
 	}
 	follow(poll, STDIN_FILENO, NULL);
 	for (start = now();;) {
-		double due = start + asked / rate, at = now(), wait = 0.5;
+		double due = start + asked / together * together / rate, at = now(), wait = 0.5;
 		struct timespec patience = {};
 		int ready;
 
@@ -160,8 +163,8 @@ int main(int count, char **arg)
 			tell();
 			end = HUGE_VAL;
 		}
-		if (due <= at && free_ones) {
-			ask(idle[--free_ones], request, due, size);
+		if (due <= at && first < last) {
+			ask(idle[first++ % MOST], request, due, size);
 			asked++;
 			continue;
 		}
@@ -175,7 +178,7 @@ int main(int count, char **arg)
 			struct connection *one = events[i].data.ptr;
 
 			if (one && hear(one))
-				idle[free_ones++] = one;
+				idle[last++ % MOST] = one;
 			if (one)
 				continue;
 			if (read(STDIN_FILENO, lines, sizeof(lines)) <= 0)

@@ -7,7 +7,7 @@ from statistics import median
 
 from bench import requests, servers, switched, throughput, world
 from bench.figures import Figures
-from bench.requests import Load
+from bench.requests import Load, Slice
 
 _SLICE_S, _TURNS = 3.0, 12
 _SETTLED_S, _LONGEST_S, _SAME = 3.0, 20.0, 0.2
@@ -16,7 +16,8 @@ _LOOK_S, _SETTLE_S = 0.4, 0.3
 
 def measure(figures: Figures, folder: Path, rounds: int) -> None:
     """`l7_nginx_rps_ratio` at saturation and `l7_nginx_p99_ratio` at half of it, with the agent between two times
-    without; `…_nothing`: what the noise alone gives. `l7_nginx_heard_percent.*`: how many connections it then listens
+    without; `…_one_by_one`: by a client that asks so and has little time left itself; `…_nothing`: what the noise alone
+    gives. `l7_nginx_heard_percent.*`: how many connections it then listens
     to; `l7_nginx_settle_s.*`: how long that took; `l7_agent_cpu_percent`: of one processor, at saturation.
 
     While the agent is off its process is stopped, which its governor takes for idleness: it listens to more than it had
@@ -25,8 +26,10 @@ def measure(figures: Figures, folder: Path, rounds: int) -> None:
     with servers.nginx(folder) as worker, switched.agent(folder) as running:
         with requests.unlimited(worker) as load:
             capacity = _throughput(figures, running, load, rounds)
-        with world.load_tool("http_rate") as tool, requests.paced(tool, capacity / 2, _SLICE_S) as following:
-            _tails(figures, running, lambda: following().p99_us, rounds)
+        with world.load_tool("http_rate") as tool:
+            for key, together in (("l7_nginx_p99_ratio", requests.TOGETHER), ("l7_nginx_p99_ratio_one_by_one", 1)):
+                with requests.paced(tool, capacity / 2, _SLICE_S, together=together) as following:
+                    _tails(figures, key, running, following, rounds)
 
 
 def _throughput(figures: Figures, running: switched.Switched, load: Load, rounds: int) -> float:
@@ -46,20 +49,20 @@ def _throughput(figures: Figures, running: switched.Switched, load: Load, rounds
     return median(alone)
 
 
-def _tails(figures: Figures, running: switched.Switched, slowest_us: Callable[[], float], rounds: int) -> None:
+def _tails(figures: Figures, key: str, running: switched.Switched, following: Callable[[], Slice], rounds: int) -> None:
     """The slowest hundredth."""
     running.off()
     time.sleep(_SETTLE_S)
-    before = slowest_us()
+    before = following().p99_us
     for _ in range(rounds):
         running.on()
         _settle(figures, running, "half")
-        observed = slowest_us()
+        observed = following().p99_us
         running.off()
         time.sleep(_SETTLE_S)
-        after = slowest_us()
-        figures.add("l7_nginx_p99_ratio", 2 * observed / (before + after))
-        figures.add("l7_nginx_p99_ratio_nothing", after / before)
+        after = following().p99_us
+        figures.add(key, 2 * observed / (before + after))
+        figures.add(f"{key}_nothing", after / before)
         before = after
     running.on()
 

@@ -2,9 +2,12 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from rubin.api.namespaces import Namespaces, Rate
+from rubin.model.batch import FlowBatch
+from rubin.model.enums import FlowType
 from rubin.model.tables import Tables
 from rubin.store.ring import Ring
 from tests.flows import flows, generate
@@ -41,6 +44,25 @@ def test_endpoints_that_come_later_to_the_same_tables_are_learned():
         while namespaces.update():
             pass
     assert [name for _, name in namespaces.held()] == ["a", "b", "c"]
+
+
+def test_who_is_named_late_is_found_by_packets_and_what_is_said_as_it_came():
+    named = flows("src dst from to\n10.0.0.1:1 10.0.0.2:2 late/x -")
+    again = []
+
+    def name(view: FlowBatch) -> FlowBatch:
+        again.append(len(view))
+        return named if len(view) else view
+
+    ring = Ring(100, again=name)
+    said = flows("src dst from to\n10.0.0.1:1 10.0.0.2:2 said/x -\n10.0.0.1:1 10.0.0.2:2 - said/y", named.tables)
+    ring.append(said.with_columns(flow_type=np.full(2, FlowType.L7, np.uint8)))
+    ring.append(flows("src dst from to\n10.0.0.1:1 10.0.0.2:2 - -", named.tables))
+    namespaces = Namespaces(ring)
+    assert namespaces.update()
+    assert not namespaces.update()
+    assert namespaces.held() == [("", "late"), ("", "said")]
+    assert sum(again) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 import os
 import threading
+import time
 
 import pytest
 
 from rubin.kernel import privileges
 from rubin.kernel.scheduling import Manners, whole_process
+from rubin.kernel.turns import LONG_NS, SHORT_NS, Turns
 
 MAY_COME_BACK = privileges.SYS_NICE in privileges.held()
 
@@ -114,6 +116,42 @@ def test_who_is_late_takes_turns_at_once_and_for_a_second(stat):
         return found
 
     assert in_a_thread(run) == [(True, False), (False, False), (False, False), (True, False)]
+
+
+def test_what_the_process_itself_has_used_is_to_spare_for_it(stat, monkeypatch):
+    used_s = iter([1.0, 1.25, 1.25])
+
+    def run():
+        monkeypatch.setattr(time, "process_time", lambda: next(used_s))
+        manners = Manners(stat=stat.path)
+        start, seen = manners._looked_s, [manners.spare]
+        for second, (used, idle) in enumerate([(150, 50), (190, 10)], 1):
+            stat.passes(used, idle)
+            manners.look(0.0, start + second)
+            seen.append(manners.spare)
+        manners.close()
+        return seen
+
+    assert in_a_thread(run) == [1.0, (50 + 0.25 * os.sysconf("SC_CLK_TCK")) / 200, 10 / 200]
+
+
+@pytest.mark.parametrize(("used", "idle", "every_ns"), [(20, 180, LONG_NS), (120, 80, SHORT_NS)])
+def test_where_little_is_left_over_turns_are_shorter(stat, monkeypatch, used, idle, every_ns):
+    begun = []
+    monkeypatch.setattr(Turns, "begin", lambda _self, every_ns: begun.append(every_ns))
+    monkeypatch.setattr(time, "process_time", lambda: 0.0)
+
+    def run():
+        manners = Manners(stat=stat.path)
+        start = manners._looked_s
+        stat.passes(used, idle)
+        for second in (1, 1.1):
+            manners.rest()
+            manners.look(0.0, start + second)
+        manners.close()
+
+    in_a_thread(run)
+    assert begun == [LONG_NS, every_ns]
 
 
 def test_who_could_not_come_back_does_not_go(stat, monkeypatch):

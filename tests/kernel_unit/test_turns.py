@@ -37,6 +37,11 @@ def test_a_thread_is_interrupted_from_begin_to_end(turns):
     assert slept_s() >= _LONG_S
 
 
+def test_turns_are_as_long_as_it_is_said(turns):
+    turns.begin(int(_LONG_S / 2 * 1e9))
+    assert _LONG_S / 2 <= slept_s() < _LONG_S
+
+
 def test_begun_twice_it_ends_once(turns):
     turns.begin()
     turns.begin()

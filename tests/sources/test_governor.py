@@ -43,25 +43,26 @@ def test_two_seconds_in_a_row_are_no_burst() -> None:
     assert governor.share == 1 / 256
 
 
-def test_where_the_machine_has_nothing_left_an_eighth_is_enough_for_listening() -> None:
+@pytest.mark.parametrize(("spare", "part"), [(1.0, 1.0), (0.5, 1 / 4), (0.1, 1 / 16), (0.0, 1 / 16)])
+def test_the_less_is_left_over_the_less_is_listened(spare: float, part: float) -> None:
     governor = Governor(8, processors=1)
-    governor.is_busy = True
-    for used in (0.6, 0.02):  # the first is more than it may take to begin with
+    governor.spare = spare
+    for used in (0.5, 2 * 0.08 * part):  # the first is more than it may take to begin with
         passed(governor, 1, used)
     assert governor.share == pytest.approx(0.5)
-    governor.is_busy = False
+    governor.spare = 1.0
     assert passed(governor, 1, 0.02)
     assert governor.share == pytest.approx(0.625)
 
 
 def test_what_else_the_agent_does_there_costs_nobody_a_hearing() -> None:
     governor = Governor(8, processors=1)
-    governor.is_busy = True
+    governor.spare = 0.0
     for _ in range(20):
-        passed(governor, 1, 0.079, listened=0.009)
+        passed(governor, 1, 0.079, listened=0.004)
     assert governor.share == 1.0
     for _ in range(2):
-        passed(governor, 1, 0.9, listened=0.009)  # but not above its share
+        passed(governor, 1, 0.9, listened=0.004)  # but not above its share
     assert governor.share < 0.1
 
 
@@ -82,7 +83,7 @@ def found_out(governor: Governor, unheard: list[float]) -> int:
 
 def test_while_it_finds_out_with_whom_nothing_can_be_read_others_are_heard() -> None:
     governor, unheard = Governor(10, processors=2), list[float]()
-    governor.is_busy = True
+    governor.spare = 0.0
     assert found_out(governor, unheard) == 6
     assert not any(unheard)
 

@@ -6,11 +6,13 @@ from collections import deque
 import numpy as np
 
 from rubin.model.batch import FlowBatch
+from rubin.model.enums import FlowType
 from rubin.model.table import Table
 from rubin.model.tables import Endpoint, Tables
-from rubin.store.cursor import Cursor
+from rubin.store.cursor import SPAN_ROWS
 from rubin.store.ring import Ring
 
+_SIDES = ("source_endpoint", "destination_endpoint")
 _KEPT_S = 3600.0
 _RATE_S = 60.0
 
@@ -19,7 +21,7 @@ class Namespaces:
     """The (cluster, namespace) pairs of both sides of the flows of the last hour."""
 
     def __init__(self, ring: Ring) -> None:
-        self._cursor = Cursor(ring, ring.first_row)
+        self._ring, self._row = ring, ring.first_row
         self._seen: dict[tuple[str, str], float] = {}
         self._tables: Tables | None = None
         self._numbers = np.empty(0, np.int64)  # code of an endpoint -> index into `_names`
@@ -27,10 +29,11 @@ class Namespaces:
 
     def update(self) -> bool:
         """Look at the next span of flows; True when there may be more."""
-        views = self._cursor.read()
-        for view in views:
+        first = max(self._row, self._ring.first_row)
+        self._row = min(first + SPAN_ROWS, max(first, self._ring.next_row))
+        for view in self._ring.scan(first, self._row, as_stored=True):
             self._look(view)
-        return bool(views)
+        return self._row > first
 
     def held(self) -> list[tuple[str, str]]:
         """Sorted by cluster, then namespace; the forgotten ones go."""
@@ -39,7 +42,9 @@ class Namespaces:
         return sorted(self._seen)
 
     def _look(self, view: FlowBatch) -> None:
-        codes = np.concatenate((view["source_endpoint"], view["destination_endpoint"]))
+        said = view["flow_type"] == FlowType.L7
+        packets = self._ring.again(view.take(np.flatnonzero(~said)))  # who is named late has packets, and these are few
+        codes = np.concatenate([part for side in _SIDES for part in (view[side][said], packets[side])])
         self._learn(view.tables)
         now = time.monotonic()
         for number in np.flatnonzero(np.bincount(self._numbers[codes], minlength=1)):

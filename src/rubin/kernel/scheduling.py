@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rubin.kernel import privileges
-from rubin.kernel.turns import Turns
+from rubin.kernel.turns import LONG_NS, SHORT_NS, Turns
 
 _SET_ATTRIBUTES = 314  # the number of the call on x86-64
 _BATCH, _IDLE = 3, 5  # SCHED_BATCH: waking up, the thread interrupts nobody; SCHED_IDLE: everybody interrupts it
@@ -17,6 +17,8 @@ _NICE = 5  # a third of the weight of who answers requests: enough for its share
 _SLICE_NS = 100_000  # the least that the kernel takes; since 6.12, before it is passed over
 
 _SPARE = 0.1  # of all processors' time: with less, who gives way to all does not get on
+_MUCH_SPARE = 0.5  # with less, turns are shorter: they take more of the time, and more of them are in somebody's way
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _LATE_S = 0.05
 _LOOK_S = 1.0
 
@@ -37,7 +39,8 @@ class Manners:
     """Gives way to everybody while processors have time to spare, and takes short turns of its own where they have not.
 
     A look takes milliseconds, in which a server on the same processor would wait although it has a request to answer.
-    `is_busy`: they had none when it was last looked. Without CAP_SYS_NICE nobody comes back from SCHED_IDLE: then the
+    `is_busy`: they had none when it was last looked. `spare`: the share of their time that nobody but this process has
+    used then. Without CAP_SYS_NICE nobody comes back from SCHED_IDLE: then the
     turns are its own at any time.
     """
 
@@ -48,7 +51,7 @@ class Manners:
         self._threads, self._stat = threads, stat
         self._ticks = self._read()
         self._looked_s = time.monotonic()
-        self._policy, self.is_busy = _BATCH, False
+        self._policy, self.is_busy, self.spare = _BATCH, False, 1.0
         self._comes_back = privileges.SYS_NICE in privileges.held()
         self._turns = Turns()
         self._choose(_BATCH)
@@ -64,28 +67,33 @@ class Manners:
 
     def look(self, late_s: float, now_s: float | None = None) -> None:
         """Call it after each sleep, with how much longer it took than it was to be: who is late has no time to lose."""
-        self._turns.begin()
+        self._turns.begin(LONG_NS if self.spare > _MUCH_SPARE else SHORT_NS)
         now_s = time.monotonic() if now_s is None else now_s
         if self.gives_way and late_s > _LATE_S:
             self._looked_s, self._ticks = now_s, self._read()
             self._be(_BATCH)
         elif now_s - self._looked_s >= _LOOK_S:
-            self._looked_s, self.is_busy = now_s, self._spare() < _SPARE
+            self._looked_s = now_s
+            self._examine()
             self._be(_BATCH if self.is_busy or not self._comes_back else _IDLE)
 
     def close(self) -> None:
         """No more turns; in any thread."""
         self._turns.close()
 
-    def _spare(self) -> float:
+    def _examine(self) -> None:
         before, self._ticks = self._ticks, self._read()
-        idle, passed = (now - then for now, then in zip(self._ticks, before, strict=True))
-        return idle / passed if passed else 0.0
+        idle, passed, own_s = (now - then for now, then in zip(self._ticks, before, strict=True))
+        if passed:
+            self.is_busy = idle / passed < _SPARE
+            self.spare = min(1.0, (idle + own_s * _TICKS_PER_S) / passed)
 
-    def _read(self) -> tuple[int, int]:
-        """Ticks since the start, of all processors: that nobody has used (proc(5): idle, iowait), and all."""
+    def _read(self) -> tuple[int, int, float]:
+        """Ticks since the start, of all processors: that nobody has used (proc(5): idle, iowait), and all; the seconds
+        of this process.
+        """
         ticks = list(map(int, self._stat.read_text().partition("\n")[0].split()[1:9]))
-        return ticks[3] + ticks[4], sum(ticks)
+        return ticks[3] + ticks[4], sum(ticks), time.process_time()
 
     def _be(self, policy: int) -> None:
         if policy != self._policy:

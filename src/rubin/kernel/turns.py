@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 _SIGNAL = signal.SIGRTMIN
-_EVERY_NS = 250_000
+LONG_NS, SHORT_NS = 250_000, 100_000  # each look takes 2 us, in a virtual machine up to 20
 _CREATE, _SET, _DELETE = 222, 223, 226  # the numbers of the calls on x86-64; libc has them since 2.34 only
 _MONOTONIC = 1  # of CLOCK_*
 _THIS_THREAD = 4  # SIGEV_THREAD_ID: the signal interrupts nobody else
@@ -39,10 +39,10 @@ class Turns:
         self._timer = timer.value if _libc.syscall(_CREATE, _MONOTONIC, event, ctypes.byref(timer)) == 0 else None
         self._begun = False
 
-    def begin(self) -> None:
+    def begin(self, every_ns: int = LONG_NS) -> None:
         """From now on."""
         if not self._begun:
-            self._set(_EVERY_NS)
+            self._set(every_ns)
 
     def end(self) -> None:
         """No more: before a sleep, which a signal would end."""

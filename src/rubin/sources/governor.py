@@ -6,7 +6,7 @@ import time
 _STEP_S = 1.0
 _RECOVERY = 1.25  # a second, once there is room again
 _LEAST = 1 / 256
-_WHERE_BUSY = 1 / 8  # of its share, for listening alone
+_WHERE_BUSY = 1 / 16  # of its share, for listening alone, however little is left over
 _COMFORT = 0.9  # of the limit, so that it does not swing around it
 _START_S = 5.0  # of its share, which it may take beside it once
 
@@ -14,9 +14,10 @@ _START_S = 5.0  # of its share, which it may take beside it once
 class Governor:
     """Says once a second which share of connections can be listened to.
 
-    What listening costs grows with what is heard, so the share follows the time that the process has used. Where the
-    machine `is_busy` with nothing left over, whatever is taken is missing elsewhere: there listening may take an eighth
-    of the agent's share. What else the agent does is not less for hearing less.
+    What listening costs grows with what is heard, so the share follows the time that the process has used. The less of
+    the machine's time is to `spare`, the more of what listening takes is felt: the likelier it is that somebody wants
+    the processor, and the longer it lasts until who has waited has caught up. So listening may take the square of what
+    is to spare of the agent's share, a sixteenth at the least. What else the agent does is not less for hearing less.
 
     To find out with which servers nothing is said that can be read takes so many connections with each, however many
     of them are listened to: to hear less would only make it last, and all others would not be heard so long. So it
@@ -26,7 +27,7 @@ class Governor:
     def __init__(self, most_percent: float, processors: int | None = None) -> None:
         """`most_percent` of all processors, for the whole process; 100: no limit."""
         count = processors or len(os.sched_getaffinity(0))
-        self.is_busy = False
+        self.spare = 1.0
         self._most = most_percent / 100 * count if most_percent < 100 else float("inf")
         self.share, self._over = 1.0, False
         self._start_s = _START_S * self._most
@@ -46,7 +47,7 @@ class Governor:
         used, listened = (used_s - self._used_s) / passed, (listened_s - self._listened_s) / passed
         self._wall_s, self._used_s, self._listened_s = wall_s, used_s, listened_s
         before, was_over = self.share, self._over
-        for_listening = self._most * (_WHERE_BUSY if self.is_busy else 1)
+        for_listening = self._most * max(_WHERE_BUSY, self.spare**2)
         taken = max(used / self._most, listened / for_listening)
         self._over = taken > 1
         if self._over:

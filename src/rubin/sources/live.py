@@ -200,7 +200,7 @@ class Live:
         if self.manners is not None:
             self.manners.look(time.monotonic() - asleep_s - _PAUSE_S)
             if self._listening is not None:
-                self._listening.governor.is_busy = self.manners.is_busy
+                self._listening.governor.spare = self.manners.spare
         if self.probes.interfaces.fileno() in woken:
             self.probes.follow()
 
