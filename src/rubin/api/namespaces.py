@@ -43,7 +43,8 @@ class Namespaces:
 
     def _look(self, view: FlowBatch) -> None:
         said = view["flow_type"] == FlowType.L7
-        packets = self._ring.again(view.take(np.flatnonzero(~said)))  # who is named late has packets, and these are few
+        others = view.take(np.flatnonzero(~said)) if said.any() else view
+        packets = self._ring.again(others)  # who is named late has packets, and these are few
         codes = np.concatenate([part for side in _SIDES for part in (view[side][said], packets[side])])
         self._learn(view.tables)
         now = time.monotonic()

@@ -40,8 +40,7 @@ class Manners:
 
     A look takes milliseconds, in which a server on the same processor would wait although it has a request to answer.
     `is_busy`: they had none when it was last looked. `spare`: the share of their time that nobody but this process has
-    used then. Without CAP_SYS_NICE nobody comes back from SCHED_IDLE: then the
-    turns are its own at any time.
+    used then. Without CAP_SYS_NICE nobody comes back from SCHED_IDLE: then the turns are its own at any time.
     """
 
     def __init__(self, threads: Callable[[], Iterable[int]] = own, stat: Path = Path("/proc/stat")) -> None:
