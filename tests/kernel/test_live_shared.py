@@ -155,6 +155,39 @@ def test_a_second_agent_is_refused(watching: Watching) -> None:
         Live(settings())
 
 
+class _Manners:
+    """Counts how often it is asked to look, and to rest."""
+
+    looks = rests = 0
+    spare = 0.25
+
+    def look(self, _late_s: float) -> None:
+        self.looks += 1
+
+    def rest(self) -> None:
+        self.rests += 1
+
+    def close(self) -> None:
+        pass
+
+
+def test_who_never_waits_looks_all_the_same_how_much_is_left_over(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What gives way to all would else not get on again, for as long as there is too much to read."""
+    manners, live = _Manners(), watching.live
+    monkeypatch.setattr(live, "manners", manners)
+    wait_for(lambda: manners.rests, "a wait")
+    with monkeypatch.context() as busy:
+        busy.setattr(Live, "_behind", property(lambda _self: True))
+        rests = manners.rests + 1  # it may have been about to
+        looks = manners.looks
+        wait_for(lambda: manners.looks > looks + 10, "looks")
+        assert manners.rests <= rests
+    wait_for(lambda: manners.rests > rests, "a wait")
+    assert live._listening is None or live._listening.governor.spare == 0.25
+
+
 def test_all_packets_and_bytes_are_told_at_both_ends_and_after_the_end_nothing_is_attached(watching: Watching) -> None:
     said = peer("udp", 5000)
     assert watching.live.status().attached

@@ -140,6 +140,8 @@ class Live:
                     yield from self._said()
                 if not self._ending.is_set() and (batch is None or len(batch) < MOST_ROWS) and not self._behind:
                     self._wait()
+                else:
+                    self._look(0.0)  # who gives way to all and never sleeps would get no processor, and never learn it
             if not self._closed:
                 yield from self._rest()
         finally:
@@ -197,12 +199,16 @@ class Live:
             self.manners.rest()
         asleep_s = time.monotonic()
         woken = self._ring.wait(_PAUSE_S)
-        if self.manners is not None:
-            self.manners.look(time.monotonic() - asleep_s - _PAUSE_S)
-            if self._listening is not None:
-                self._listening.governor.spare = self.manners.spare
+        self._look(time.monotonic() - asleep_s - _PAUSE_S)
         if self.probes.interfaces.fileno() in woken:
             self.probes.follow()
+
+    def _look(self, late_s: float) -> None:
+        """How much of the machine is left over, after a sleep that was so late."""
+        if self.manners is not None:
+            self.manners.look(late_s)
+            if self._listening is not None:
+                self._listening.governor.spare = self.manners.spare
 
     def _every_second(self) -> tuple[Lost, ...] | None:
         """Once a second: a part of the tables is swept, losses are read, the programs' time is taken. Then a batch is
