@@ -17,8 +17,8 @@ _LOOK_S, _SETTLE_S = 0.4, 0.3
 def measure(figures: Figures, folder: Path, rounds: int) -> None:
     """`l7_nginx_rps_ratio` at saturation and `l7_nginx_p99_ratio` at half of it, with the agent between two times
     without; `…_one_by_one`: by a client that asks so and has little time left itself; `…_nothing`: what the noise alone
-    gives. `l7_nginx_heard_percent.*`: how many connections it then listens
-    to; `l7_nginx_settle_s.*`: how long that took; `l7_agent_cpu_percent`: of one processor, at saturation.
+    gives. `l7_nginx_heard_percent.*`: how many connections it then listens to; `l7_nginx_settle_s.*`: how long that
+    took; `l7_agent_cpu_percent`: of one processor, at saturation.
 
     While the agent is off its process is stopped, which its governor takes for idleness: it listens to more than it had
     settled for, at saturation to up to twice as much, and then settles again.
