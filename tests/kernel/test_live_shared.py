@@ -160,6 +160,7 @@ class _Manners:
 
     looks = rests = 0
     spare = 0.25
+    turns_are_short = False
 
     def look(self, _late_s: float) -> None:
         self.looks += 1
@@ -186,6 +187,16 @@ def test_who_never_waits_looks_all_the_same_how_much_is_left_over(
         assert manners.rests <= rests
     wait_for(lambda: manners.rests > rests, "a wait")
     assert live._listening is None or live._listening.governor.spare == 0.25
+
+
+def test_turns_that_the_kernel_does_not_shorten_are_told(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_on() -> bool:
+        (turns,) = (one for one in watching.live.status().capabilities if one.name == "short turns")
+        return turns.on
+
+    assert is_on()
+    monkeypatch.setattr(watching.live, "manners", _Manners())
+    assert not is_on()
 
 
 def test_all_packets_and_bytes_are_told_at_both_ends_and_after_the_end_nothing_is_attached(watching: Watching) -> None:

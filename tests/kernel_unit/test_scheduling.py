@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rubin.kernel import privileges
+from rubin.kernel import privileges, scheduling
 from rubin.kernel.scheduling import Manners, whole_process
 from rubin.kernel.turns import LONG_NS, SHORT_NS, Turns
 
@@ -53,7 +53,10 @@ def test_a_thread_begins_as_a_batch_of_lower_priority_and_no_other_does():
 
 
 @pytest.mark.skipif(not MAY_COME_BACK, reason="without CAP_SYS_NICE nobody comes back from SCHED_IDLE")
-def test_it_gives_way_to_everybody_while_there_is_time_to_spare(stat):
+def test_it_gives_way_to_everybody_while_there_is_time_to_spare(stat, monkeypatch):
+    to_all: list[bool] = []
+    monkeypatch.setattr(scheduling, "give_way", to_all.append)
+
     def run():
         manners, seen = Manners(stat=stat.path), []
         start = manners._looked_s
@@ -65,6 +68,7 @@ def test_it_gives_way_to_everybody_while_there_is_time_to_spare(stat):
 
     idle, batch = (os.SCHED_IDLE, False), (os.SCHED_BATCH, True)
     assert in_a_thread(run) == [idle, batch, batch, idle]
+    assert to_all == [False, True, False, True]
 
 
 @pytest.mark.skipif(not MAY_COME_BACK, reason="without CAP_SYS_NICE nobody comes back from SCHED_IDLE")

@@ -3,13 +3,15 @@
 import asyncio
 import ctypes
 import os
+import statistics
+import subprocess
 import threading
 import time
 
 import pytest
 
 from rubin.kernel import turns as turns_module
-from rubin.kernel.turns import Selector, Turns, taken
+from rubin.kernel.turns import SHORT_NS, Selector, Turns, give_way, taken
 
 _libc = ctypes.CDLL(None)
 _LONG_S = 0.05
@@ -30,6 +32,7 @@ def turns():
 
 
 def test_a_thread_is_interrupted_from_begin_to_end(turns):
+    assert turns.are_short
     assert slept_s() >= _LONG_S
     turns.begin()
     assert slept_s() < _LONG_S / 2
@@ -40,6 +43,43 @@ def test_a_thread_is_interrupted_from_begin_to_end(turns):
 def test_turns_are_as_long_as_it_is_said(turns):
     turns.begin(int(_LONG_S / 2 * 1e9))
     assert _LONG_S / 2 <= slept_s() < _LONG_S
+
+
+@pytest.fixture
+def busy_processor():
+    """A processor that another program wants all of."""
+    processor = min(os.sched_getaffinity(0))
+    with subprocess.Popen(["/bin/sh", "-c", "while :; do :; done"]) as other:
+        os.sched_setaffinity(other.pid, {processor})
+        yield processor
+        other.kill()
+
+
+def test_who_gives_way_lets_others_work_at_each_signal(busy_processor):
+    def work_s(turns):
+        """How long 4 ms of work take in turns that begin after a sleep."""
+        time.sleep(0.05)
+        begun, worked = time.monotonic(), time.thread_time()
+        turns.begin(SHORT_NS)
+        while time.thread_time() - worked < 0.004:
+            sum(range(300))
+        turns.end()
+        return time.monotonic() - begun
+
+    def run():
+        os.sched_setaffinity(0, {busy_processor})
+        turns = Turns()
+        for _ in range(15):
+            for to_all, took in found.items():
+                give_way(to_all)
+                took.append(work_s(turns))
+        turns.close()
+
+    found: dict[bool, list[float]] = {True: [], False: []}
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert statistics.median(found[True]) > 2 * statistics.median(found[False])
 
 
 def test_begun_twice_it_ends_once(turns):
@@ -76,6 +116,7 @@ def test_after_closing_nothing_comes():
 def test_without_such_a_timer_nothing_happens(monkeypatch):
     monkeypatch.setattr(turns_module, "_CREATE", -1)
     turns = Turns()
+    assert not turns.are_short
     turns.begin()
     assert slept_s() >= _LONG_S
     turns.end()

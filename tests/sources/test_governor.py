@@ -43,7 +43,7 @@ def test_two_seconds_in_a_row_are_no_burst() -> None:
     assert governor.share == 1 / 256
 
 
-@pytest.mark.parametrize(("spare", "part"), [(1.0, 1.0), (0.5, 1 / 4), (0.1, 1 / 16), (0.0, 1 / 16)])
+@pytest.mark.parametrize(("spare", "part"), [(1.0, 1.0), (0.5, 1 / 8), (0.1, 1 / 16), (0.0, 1 / 16)])
 def test_the_less_is_left_over_the_less_is_listened(spare: float, part: float) -> None:
     governor = Governor(8, processors=1)
     governor.spare = spare

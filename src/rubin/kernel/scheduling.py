@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rubin.kernel import privileges
-from rubin.kernel.turns import LONG_NS, SHORT_NS, Turns
+from rubin.kernel.turns import LONG_NS, SHORT_NS, Turns, give_way
 
 _SET_ATTRIBUTES = 314  # the number of the call on x86-64
 _BATCH, _IDLE = 3, 5  # SCHED_BATCH: waking up, the thread interrupts nobody; SCHED_IDLE: everybody interrupts it
@@ -17,7 +17,7 @@ _NICE = 5  # a third of the weight of who answers requests: enough for its share
 _SLICE_NS = 100_000  # the least that the kernel takes; since 6.12, before it is passed over
 
 _SPARE = 0.1  # of all processors' time: with less, who gives way to all does not get on
-_MUCH_SPARE = 0.5  # with less, turns are shorter: they take more of the time, and more of them are in somebody's way
+_MUCH_SPARE = 0.8  # with less, turns are shorter: they take more of the time, and more of them are in somebody's way
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _LATE_S = 0.05
 _LOOK_S = 1.0
@@ -54,6 +54,11 @@ class Manners:
         self._comes_back = privileges.SYS_NICE in privileges.held()
         self._turns = Turns()
         self._choose(_BATCH)
+
+    @property
+    def turns_are_short(self) -> bool:
+        """Whether the kernel looks more often than at its tick whether a turn is over."""
+        return self._turns.are_short
 
     @property
     def gives_way(self) -> bool:
@@ -103,6 +108,7 @@ class Manners:
         for thread in self._threads():
             with suppress(ProcessLookupError):
                 _choose(thread, policy)
+        give_way(policy == _IDLE)
 
 
 def _choose(thread: int, policy: int) -> None:

@@ -16,8 +16,9 @@ class Governor:
 
     What listening costs grows with what is heard, so the share follows the time that the process has used. The less of
     the machine's time is to `spare`, the more of what listening takes is felt: the likelier it is that somebody wants
-    the processor, and the longer it lasts until who has waited has caught up. So listening may take the square of what
-    is to spare of the agent's share, a sixteenth at the least. What else the agent does is not less for hearing less.
+    the processor, and the longer it lasts until who has waited has caught up. So listening may take the third power of
+    what is to spare of the agent's share, a sixteenth at the least. What else the agent does is not less for hearing
+    less.
 
     To find out with which servers nothing is said that can be read takes so many connections with each, however many
     of them are listened to: to hear less would only make it last, and all others would not be heard so long. So it
@@ -47,7 +48,7 @@ class Governor:
         used, listened = (used_s - self._used_s) / passed, (listened_s - self._listened_s) / passed
         self._wall_s, self._used_s, self._listened_s = wall_s, used_s, listened_s
         before, was_over = self.share, self._over
-        for_listening = self._most * max(_WHERE_BUSY, self.spare**2)
+        for_listening = self._most * max(_WHERE_BUSY, self.spare**3)
         taken = max(used / self._most, listened / for_listening)
         self._over = taken > 1
         if self._over:

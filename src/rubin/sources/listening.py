@@ -23,7 +23,7 @@ MOST_PACKETS = 8192
 _MANY = MOST_PACKETS // 2  # a quarter of the room
 _FULL = 0.5  # of the room that a processor has
 _PATIENCE_S = 0.1  # so that an exchange is told within 0.2 s
-_MOST_PATIENCE_S = 0.4  # where the machine has little left over
+_MOST_PATIENCE_S = 0.4  # where half of the machine or less is left over: the fewer looks, the more is heard for as much
 _SECOND_S = 1.0  # for requests that wait, and the governor
 
 _SAME = (
@@ -54,7 +54,7 @@ class Listening:
         A look costs milliseconds however little there is: packets wait a moment for more of them.
         """
         pending = self.payloads.lanes.pending
-        patience_s = min(_PATIENCE_S / max(self.governor.spare, 0.1), _MOST_PATIENCE_S)
+        patience_s = min(_PATIENCE_S / max(self.governor.spare, 0.1) ** 2, _MOST_PATIENCE_S)
         if pending >= _MANY or self.payloads.lanes.fill >= _FULL:
             patience_s = 0.0
         elif not pending:

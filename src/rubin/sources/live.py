@@ -36,6 +36,11 @@ MOST_ROWS = 32_768
 _MEASURE_EVERY_S = 30  # the programs are timed for one second of so many
 _APART_NS = 50_000_000  # that what is said waits for flows, at most
 _PAUSE_S = 0.12  # so that a flow is visible within 0.2 s; each look costs milliseconds, however little there is
+_OWN = (  # capabilities of this process: what is missing without each, and what then is the reason
+    ("names of kernel functions", "drops do not say where", "without CAP_SYSLOG the kernel hides its addresses"),
+    ("cost of the programs", "ns per packet is not known", "without CAP_SYS_ADMIN the kernel does not time them"),
+    ("short turns", "a server on the same processor may wait for milliseconds", "the kernel gives no timer for them"),
+)
 
 
 @dataclass(frozen=True)
@@ -272,16 +277,9 @@ class Live:
     def _own_capabilities(self) -> tuple[Capability, ...]:
         """What this process may read beside what the programs tell."""
         places = not self.settings.drops or self._symbols.read()
-        lack = (
-            "without CAP_SYSLOG the kernel hides its addresses",
-            "without CAP_SYS_ADMIN the kernel does not time them",
-        )
-        return (
-            Capability("names of kernel functions", places, "drops do not say where", "" if places else lack[0]),
-            Capability(
-                "cost of the programs", self._timed, "ns per packet is not known", "" if self._timed else lack[1]
-            ),
-        )
+        short = self.manners is None or self.manners.turns_are_short
+        own = zip(_OWN, (places, self._timed, short), strict=True)
+        return tuple(Capability(name, on, costs, "" if on else why) for (name, costs, why), on in own)
 
     def _account(self) -> dict[str, float]:
         said = {} if self._listening is None else self._listening.account()
