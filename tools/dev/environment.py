@@ -1,10 +1,13 @@
 """The virtual environment .venv, and what stands apart from it: made once, with versions and hashes of lock files."""
 
+import fcntl
 import hashlib
 import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tools.dev import debian
@@ -25,6 +28,11 @@ HELD_BY = {"run": ("run", "dev"), "dev": ("dev",), "vm": ("vm",), "fuzz": ("fuzz
 
 def need(kind: str) -> None:
     """Makes .venv hold what `kind` ("run", "dev", "vm" or "fuzz") locks, and the command `rubin`."""
+    with _alone():
+        _hold(kind)
+
+
+def _hold(kind: str) -> None:
     if not _works(VENV):
         _create(VENV)
     if any(_stamp(has).exists() and _stamp(has).read_text() == _fingerprint(has) for has in HELD_BY[kind]):
@@ -40,14 +48,24 @@ def apart(kind: str) -> Path:
     """A virtual environment of its own with what `kind` ("bench") locks, whatever that asks of what we have, too."""
     venv, lock = BUILD / kind, ROOT / LOCKS[kind]
     stamp, wanted = venv / "installed", hashlib.sha256(lock.read_bytes()).hexdigest()
-    if stamp.exists() and stamp.read_text() == wanted and _works(venv):
-        return venv
-    _create(venv)
-    with step(f"installing {lock.name} into build/{kind}"):
-        only = ("--only-binary=:all:", f"--no-binary={WITHOUT_WHEELS}")
-        _pip(venv, "install", "--require-hashes", *only, "-r", str(lock))
-    stamp.write_text(wanted)
+    with _alone():
+        if stamp.exists() and stamp.read_text() == wanted and _works(venv):
+            return venv
+        _create(venv)
+        with step(f"installing {lock.name} into build/{kind}"):
+            only = ("--only-binary=:all:", f"--no-binary={WITHOUT_WHEELS}")
+            _pip(venv, "install", "--require-hashes", *only, "-r", str(lock))
+        stamp.write_text(wanted)
     return venv
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One command at a time: two that install into the same place take each other's files away (flock(2))."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with (BUILD / "environment.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def command(name: str) -> str:
