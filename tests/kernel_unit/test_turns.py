@@ -50,9 +50,11 @@ def busy_processor():
     """A processor that another program wants all of."""
     processor = min(os.sched_getaffinity(0))
     with subprocess.Popen(["/bin/sh", "-c", "while :; do :; done"]) as other:
-        os.sched_setaffinity(other.pid, {processor})
-        yield processor
-        other.kill()
+        try:
+            os.sched_setaffinity(other.pid, {processor})
+            yield processor
+        finally:
+            other.kill()
 
 
 def test_who_gives_way_lets_others_work_at_each_signal(busy_processor):

@@ -34,10 +34,11 @@ def at_once(*calls):
         thread.join()
 
 
-def test_two_that_install_do_so_one_after_the_other(made):
+def test_two_that_install_do_so_one_after_the_other_which_says_that_it_waits(made, capsys):
     at_once("vm", "fuzz")
     assert len(made) == 8
     assert len(set(made[:4])) == len(set(made[4:])) == 1
+    assert capsys.readouterr().err.count("waiting for another command") == 1
 
 
 def test_what_another_has_just_installed_is_there(made):

@@ -64,7 +64,11 @@ def _alone() -> Iterator[None]:
     """One command at a time: two that install into the same place take each other's files away (flock(2))."""
     BUILD.mkdir(parents=True, exist_ok=True)
     with (BUILD / "environment.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with step("waiting for another command that installs"):
+                fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
